@@ -1,0 +1,41 @@
+# Everything a person types. A fresh machine needs Python >= 3.11 with pip, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint format lock clean
+
+help:  ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+setup: .venv/ready  ## the virtual environment, with everything pinned by hash
+
+# Without ensurepip, which Debian ships apart: the machine's own pip fills the environment.
+.venv/ready: requirements-dev.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clickloom needs Python 3.11 or newer")'
+	$(PYTHON) -m venv --without-pip .venv
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements-dev.lock
+	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup  ## the whole system with generated traffic
+	$(BIN)/clickloom up --demo
+
+test: setup  ## all tests, on both cores
+	$(BIN)/pytest -n auto $(ARGS)
+
+lint: setup  ## lint, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## what can be put right by machine
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: setup  ## write the lock files anew
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
+
+clean:  ## remove the environment and the data of the local run
+	rm -rf .venv .clickloom

@@ -1,0 +1,1 @@
+"""Clickloom's library: what the services share. It imports no service."""

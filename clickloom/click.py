@@ -1,0 +1,164 @@
+"""The click: one event as it comes in, checked, and as every service knows it."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from clickloom.errors import RejectedInput
+from clickloom.keys import visitor_key
+from clickloom.times import format_duration, iso, parse_time
+
+DEFAULT_SITE = "default"
+MAX_PROPERTIES_BYTES = 8 * 1024
+MAX_REVENUE = 10**12
+REVENUE_DECIMALS = 6
+
+DeviceType = Literal["mobile", "computer", "tablet", "other"]
+DEVICE_CLASSES = ("mobile", "computer", "tablet")
+
+Text64 = Annotated[str, Meta(min_length=1, max_length=64)]
+Text128 = Annotated[str, Meta(min_length=1, max_length=128)]
+Label = Annotated[str, Meta(max_length=128)]
+Url = Annotated[str, Meta(max_length=2048)]
+
+
+class Details(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
+    """What may come with a click besides who, where, what and when. Most clicks have none of it."""
+
+    device_type: DeviceType | None = None
+    page_url: Url | None = None
+    referrer: Url | None = None
+    utm_source: Label | None = None
+    utm_medium: Label | None = None
+    utm_campaign: Label | None = None
+    experiments: dict[Text128, Label] | None = None
+    order_id: Text128 | None = None
+    revenue: Decimal | None = None
+    currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
+    properties: dict[str, Any] | None = None
+
+
+class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
+    """One event. As it comes in, times and user_id have the client's form; `normalise` makes them ours:
+    user_id a text, client_timestamp integer µs UTC, corrected by sent_at, event_id never empty."""
+
+    user_id: Text128 | int
+    device_id: Text128
+    client_event: Text64
+    client_timestamp: str | int
+    site_id: Text64 = DEFAULT_SITE
+    event_id: Text64 | None = None
+    sent_at: str | int | None = None
+
+    @property
+    def key(self) -> str:
+        """The visitor's key; only of a normalised click."""
+        return visitor_key(self.site_id, str(self.user_id), self.device_id)
+
+    @property
+    def time_us(self) -> int:
+        """Event time; only of a normalised click."""
+        assert isinstance(self.client_timestamp, int)
+        return self.client_timestamp
+
+    def details(self) -> Details | None:
+        """The details alone; None if there are none."""
+        values = [getattr(self, name) for name in _DETAILS]
+        if values == _NO_DETAILS:
+            return None
+        return Details(**dict(zip(_DETAILS, values, strict=True)))
+
+
+_DETAILS = Details.__struct_fields__
+_NO_DETAILS = [None] * len(_DETAILS)
+_IDENTITY = ("site_id", "user_id", "device_id", "client_event", "event_id")
+_decode = msgspec.json.Decoder(Click).decode
+
+
+def parse_click(line: bytes | str | msgspec.Raw) -> Click:
+    """One JSON object as a click in the client's form; `normalise` comes next.
+
+    Raises RejectedInput.
+    """
+    try:
+        return _decode(line)
+    except msgspec.ValidationError as error:
+        raise RejectedInput("invalid_field", str(error).replace("`$.", "`")) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RejectedInput("malformed_json", str(error)) from error
+
+
+def device_type_of(device_id: str, details: Details | None) -> str:
+    """The device type told with the click, else the class that device_id is, else `other`."""
+    if details is not None and details.device_type is not None:
+        return details.device_type
+    return device_id if device_id in DEVICE_CLASSES else "other"
+
+
+def normalise(click: Click, *, received_us: int, future_bound_us: int, new_event_id: Callable[[], str]) -> Click:
+    """Check what types cannot say and bring the click into our form, in place.
+
+    Raises RejectedInput, which names the field and the remedy.
+    """
+    click.user_id = str(click.user_id)
+    _check_texts(click)
+    _check_details(click)
+    time_us = _time("client_timestamp", click.client_timestamp)
+    if click.sent_at is not None:
+        time_us += received_us - _time("sent_at", click.sent_at)
+        click.sent_at = None
+    _check_bounds(time_us, received_us, future_bound_us)
+    click.client_timestamp = time_us
+    if click.event_id is None:
+        click.event_id = new_event_id()
+    return click
+
+
+def _check_texts(click: Click) -> None:
+    identity = (click.site_id, str(click.user_id), click.device_id, click.client_event, click.event_id or "")
+    if all(map(str.isprintable, identity)):
+        return
+    for name, text in zip(_IDENTITY, identity, strict=True):
+        if any(ord(char) < 32 for char in text):
+            raise RejectedInput("control_character", f"{name}: holds a control character; remove it")
+
+
+def _time(name: str, value: str | int) -> int:
+    try:
+        return parse_time(value)
+    except (ValueError, OverflowError) as error:
+        message = f"{name}: {value!r} is no time; send ISO 8601, as 2021-02-26T13:31:00, or integer milliseconds"
+        raise RejectedInput("invalid_time", message) from error
+
+
+def _check_bounds(time_us: int, received_us: int, future_bound_us: int) -> None:
+    if time_us < 0:
+        raise RejectedInput("time_before_1970", "client_timestamp: before 1970; check the client's clock")
+    if time_us > received_us + future_bound_us:
+        message = (
+            f"client_timestamp: more than {format_duration(future_bound_us)} ahead of the server's clock "
+            f"({iso(received_us)}); check the client's clock, or send sent_at so that it is corrected"
+        )
+        raise RejectedInput("time_in_future", message)
+
+
+def _check_details(click: Click) -> None:
+    details = click.details()
+    if details is None:
+        return
+    if click.revenue is not None and not _is_money(click.revenue):
+        message = f"revenue: must be a decimal below {MAX_REVENUE} with at most {REVENUE_DECIMALS} decimals"
+        raise RejectedInput("invalid_revenue", message)
+    text = msgspec.json.encode(details)
+    if b"\\u0000" in text:
+        raise RejectedInput("control_character", "a detail of the click holds a NUL character; remove it")
+    if click.properties is not None and len(msgspec.json.encode(click.properties)) > MAX_PROPERTIES_BYTES:
+        raise RejectedInput("properties_too_large", "properties: more than 8 KiB of JSON; send less of it")
+
+
+def _is_money(amount: Decimal) -> bool:
+    exponent = amount.as_tuple().exponent
+    return isinstance(exponent, int) and exponent >= -REVENUE_DECIMALS and abs(amount) < MAX_REVENUE

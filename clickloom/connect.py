@@ -1,0 +1,52 @@
+"""Connections to Redis and Postgres, and the layout that was fixed at first start."""
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from clickloom.errors import InvalidSetting
+from clickloom.keys import Keys
+
+
+def open_redis(url: str) -> Redis:
+    """A client that gives bytes; a lost connection is tried again with backoff."""
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=5,
+        socket_timeout=30,
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2), retries=6),
+        retry_on_error=[RedisConnectionError, RedisTimeoutError],
+    )
+
+
+def sqlalchemy_url(database_url: str) -> str:
+    """The URL with SQLAlchemy's name of the driver (psycopg 3)."""
+    for scheme in ("postgres://", "postgresql://"):
+        if database_url.startswith(scheme):
+            return "postgresql+psycopg://" + database_url.removeprefix(scheme)
+    return database_url
+
+
+def open_database(url: str, *, application_name: str, pool_size: int = 5) -> AsyncEngine:
+    return create_async_engine(
+        sqlalchemy_url(url),
+        pool_size=pool_size,
+        pool_pre_ping=True,
+        connect_args={"application_name": application_name, "connect_timeout": 10},
+    )
+
+
+async def fix_layout(redis: Redis, *, keys: Keys, partitions: int) -> None:
+    """Store the partition count at first start; refuse another one ever after.
+
+    Raises InvalidSetting: with another count a visitor's clicks would go to another partition.
+    """
+    await redis.hsetnx(keys.layout(), "partitions", str(partitions))
+    stored = int(await redis.hget(keys.layout(), "partitions") or 0)
+    if stored != partitions:
+        raise InvalidSetting(
+            f"PARTITIONS is {partitions}, but this Redis was laid out with {stored}: set PARTITIONS={stored}"
+        )

@@ -1,0 +1,74 @@
+"""The names of everything Clickloom keeps in Redis, and the partition a click belongs to.
+
+All keys of partition 3 carry the hash tag `{3}`: they live on one cluster node and change in one transaction.
+"""
+
+from dataclasses import dataclass
+from zlib import crc32
+
+SEPARATOR = "\x1f"  # between site, user and device in a visitor's key; ingest refuses it in any of them
+
+
+def visitor_key(site_id: str, user_id: str, device_id: str) -> str:
+    """What sessions are kept by: one visitor on one device of one site."""
+    return f"{site_id}{SEPARATOR}{user_id}{SEPARATOR}{device_id}"
+
+
+def split_key(key: str) -> tuple[str, str, str]:
+    """(site_id, user_id, device_id) of a visitor's key."""
+    site_id, user_id, device_id = key.split(SEPARATOR)
+    return site_id, user_id, device_id
+
+
+def partition_of(key: str, partitions: int) -> int:
+    return crc32(key.encode()) % partitions
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Key names under one namespace (empty, or a prefix for several Clicklooms on one Redis)."""
+
+    namespace: str = ""
+
+    def _name(self, *parts: str | int) -> str:
+        return ":".join([*filter(None, [self.namespace]), *map(str, parts)])
+
+    def clicks(self, partition: int) -> str:
+        """Stream of record batches."""
+        return self._name("clicks", f"{{{partition}}}")
+
+    def sessions(self, window: str, partition: int) -> str:
+        """Stream: the changelog of one window."""
+        return self._name("sessions", window, f"{{{partition}}}")
+
+    def metrics(self, partition: int) -> str:
+        """Stream: what happened, per commit."""
+        return self._name("metrics", f"{{{partition}}}")
+
+    def rejected(self) -> str:
+        """Stream: input that is no click. It has no visitor, so one partition holds all of it."""
+        return self._name("rejected", "{0}")
+
+    def state(self, window: str, partition: int) -> str:
+        """Hash: visitor's key → that visitor's live sessions."""
+        return self._name("state", window, f"{{{partition}}}")
+
+    def progress(self, window: str, partition: int) -> str:
+        """Hash: cursor, watermark and what else the next owner needs besides sessions."""
+        return self._name("progress", window, f"{{{partition}}}")
+
+    def seen(self, window: str, partition: int, bucket: int) -> str:
+        """String: the 8-byte hashes of the event ids seen in one bucket of event time."""
+        return self._name("seen", window, f"{{{partition}}}", bucket)
+
+    def lease(self, window: str, partition: int) -> str:
+        """String: who may commit."""
+        return self._name("lease", window, f"{{{partition}}}")
+
+    def epoch(self, window: str, partition: int) -> str:
+        """Integer: the number of the last lease; it only grows."""
+        return self._name("epoch", window, f"{{{partition}}}")
+
+    def layout(self) -> str:
+        """Hash: what was fixed at first start (the partition count)."""
+        return self._name("layout")

@@ -1,0 +1,90 @@
+"""Every setting, from the environment or a `.env` file. Only this module reads it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from clickloom.errors import InvalidSetting
+from clickloom.times import parse_duration
+from clickloom.windows.spec import Window, parse_windows
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _names(value: object) -> object:
+    return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+Duration = Annotated[int, BeforeValidator(_duration)]  # µs; written 30m, 10s, 24h
+Names = Annotated[str | frozenset[str], BeforeValidator(_names)]  # written a, b, c
+
+
+class Settings(BaseSettings):
+    """One attribute a setting; its name in the environment is the attribute's in capitals, without `_us`."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey; also unix:///path")
+    database_url: str = Field("postgresql://postgres@127.0.0.1:5432/clickloom", description="PostgreSQL")
+    namespace: str = Field("", pattern=r"^[a-z0-9_-]*$", description="prefix of every key in Redis")
+    partitions: int = Field(8, ge=1, le=1024, description="hash slots of the streams; fixed at first start")
+
+    windows: str = Field(
+        "visits = session(gap=30m); minutes = stagger(range=1m)",
+        description="how clicks are cut into sessions; definitions between semicolons",
+    )
+    out_of_orderness_us: Duration = Field(
+        10_000_000, ge=0, alias="OUT_OF_ORDERNESS", description="how far the watermark stays behind"
+    )
+    allowed_lateness_us: Duration = Field(
+        300_000_000,
+        ge=0,
+        alias="ALLOWED_LATENESS",
+        description="how long an emitted session can still change",
+    )
+    future_bound_us: Duration = Field(
+        300_000_000,
+        ge=0,
+        alias="FUTURE_BOUND",
+        description="how far ahead of the server an event time may be",
+    )
+    conversion_events: Names = Field(
+        frozenset({"beer_checkout", "order_completed"}), description="events that make a session converted"
+    )
+    bounce_us: Duration = Field(
+        20_000_000, ge=0, alias="BOUNCE", description="a shorter session without conversion is bounced"
+    )
+
+    commit_interval_us: Duration = Field(
+        250_000, gt=0, alias="COMMIT_INTERVAL", description="the longest time between two commits"
+    )
+    commit_sessions: int = Field(20_000, ge=1, description="changed sessions after which a commit is made")
+    lease_us: Duration = Field(6_000_000, gt=0, alias="LEASE", description="how long a lease outlives its owner")
+
+    buffer_seconds: float = Field(0.5, gt=0, description="how long the persister gathers rows")
+    buffer_rows: int = Field(50_000, ge=1, description="how many rows the persister gathers")
+
+    host: str = Field("127.0.0.1", description="the address that the API listens on")
+    port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
+    data_dir: Path = Field(Path(".clickloom"), description="where `clickloom up` keeps its servers' data")
+    log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    def parsed_windows(self) -> tuple[Window, ...]:
+        """Raises InvalidSetting."""
+        return parse_windows(self.windows)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings, checked; `overrides` win over the environment. Raises InvalidSetting, naming the setting."""
+    try:
+        settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
+    except ValidationError as error:
+        faults = (f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
+        raise InvalidSetting("; ".join(faults)) from error
+    settings.parsed_windows()
+    return settings

@@ -1,0 +1,145 @@
+"""The tables in Postgres, as SQLAlchemy Core: the one description that migrations, persister and API share.
+
+Partitions of `clicks` and `sessions`, views and functions are SQL in `migrations/`.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+
+metadata = MetaData()
+
+Moment = TIMESTAMP(timezone=True)
+
+
+def _required(name: str, kind: object) -> Column[object]:
+    return Column(name, kind, nullable=False)  # type: ignore[call-overload, no-any-return]  # any SQL type
+
+
+# One row a click that entered the stream, duplicates included: its position in the stream is its key.
+clicks = Table(
+    "clicks",
+    metadata,
+    Column("arrived_at", Moment, primary_key=True),  # partitioned by its day
+    Column("partition", SmallInteger, primary_key=True),
+    Column("entry_ms", BigInteger, primary_key=True),  # the stream entry's id, ms-seq
+    Column("entry_seq", Integer, primary_key=True),
+    Column("entry_row", SmallInteger, primary_key=True),  # the click's row in the record batch
+    _required("event_id", Text),
+    _required("site_id", Text),
+    _required("user_id", Text),
+    _required("device_id", Text),
+    _required("device_type", Text),
+    _required("client_event", Text),
+    _required("client_timestamp", Moment),
+    Column("page_url", Text),
+    Column("referrer", Text),
+    Column("utm_source", Text),
+    Column("utm_medium", Text),
+    Column("utm_campaign", Text),
+    Column("experiments", JSONB),
+    Column("order_id", Text),
+    Column("revenue", Numeric(18, 6)),
+    Column("currency", Text),
+    Column("properties", JSONB),
+    # a visitor's clicks in order: timelines, erasure, recounts
+    Index("clicks_visitor", "site_id", "user_id", "client_timestamp"),
+    postgresql_partition_by="RANGE (arrived_at)",
+)
+
+# One row a closed session; a revision replaces it.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("session_uid", Uuid, primary_key=True),
+    Column("begin_session", Moment, primary_key=True),  # partitioned by its month; part of what the uid hashes
+    _required("window", Text),
+    _required("site_id", Text),
+    _required("user_id", Text),
+    _required("device_id", Text),
+    _required("device_type", Text),
+    _required("session_id", Text),
+    _required("timeagg", Moment),
+    _required("end_session", Moment),
+    _required("duration_sec", Integer),
+    _required("events", Integer),
+    _required("begin_navigation", Text),
+    _required("end_navigation", Text),
+    _required("path", ARRAY(Text)),
+    _required("path_offsets_us", ARRAY(BigInteger)),
+    _required("path_truncated", Boolean),
+    Column("entry_url", Text),
+    Column("referrer", Text),
+    Column("utm_source", Text),
+    Column("utm_medium", Text),
+    Column("utm_campaign", Text),
+    Column("experiments", JSONB),
+    _required("converted", Boolean),
+    _required("orders", Integer),
+    _required("revenue", Numeric(18, 6)),
+    Column("currency", Text),
+    _required("bounced", Boolean),
+    _required("closed_by", Text),
+    _required("version", Integer),
+    # the list of sessions, newest first, by keyset
+    Index("sessions_newest", "window", "begin_session", "session_uid"),
+    # one person's sessions
+    Index("sessions_user", "window", "user_id", "begin_session", "session_uid"),
+    postgresql_partition_by="RANGE (begin_session)",
+)
+
+late_clicks = Table(
+    "late_clicks",
+    metadata,
+    Column("stream", Text, primary_key=True),  # the changelog's stream, entry and row that told of it
+    Column("entry_ms", BigInteger, primary_key=True),
+    Column("entry_seq", Integer, primary_key=True),
+    Column("entry_row", Integer, primary_key=True),
+    _required("window", Text),
+    _required("event_id", Text),
+    _required("site_id", Text),
+    _required("user_id", Text),
+    _required("device_id", Text),
+    _required("client_event", Text),
+    _required("client_timestamp", Moment),
+    _required("arrived_at", Moment),
+    _required("watermark", Moment),
+    _required("late_by_us", BigInteger),
+    _required("details", JSONB),
+)
+
+rejected_events = Table(
+    "rejected_events",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    Column("entry_ms", BigInteger, primary_key=True),
+    Column("entry_seq", Integer, primary_key=True),
+    _required("rejected_at", Moment),
+    _required("source", Text),  # `http`, `replay access.log line 12`, `stream clicks:{3}`
+    _required("code", Text),
+    _required("message", Text),
+    _required("payload", LargeBinary),  # the first 4 KiB
+    Index("rejected_events_newest", "rejected_at"),
+)
+
+# How far each stream is in Postgres; moved in the transaction that writes its rows.
+stream_cursors = Table(
+    "stream_cursors",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    _required("cursor", Text),  # the id of the last entry written, `0-0` before the first
+    Column("watermark", Moment),  # of a changelog: complete up to here
+    _required("updated_at", Moment),
+)

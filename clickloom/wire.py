@@ -1,0 +1,228 @@
+"""What the streams carry: record batches in, changelog and metrics out. msgpack, version first.
+
+A record batch is kept by columns. The sessionizer reads keys, names and times of thousands of clicks at once
+and most clicks have nothing else; a column decodes several times faster than as many structs
+(docs/decisions/0001-record-batches-by-column.md has the figures).
+"""
+
+from collections.abc import Sequence
+from typing import Any, Self, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import xxhash
+
+from clickloom.click import Click, Details
+from clickloom.errors import UndecodableEntry, UnknownVersion
+from clickloom.session import Session
+
+VERSION = 1
+FIELD = b"b"  # the one field of every stream entry
+
+Times = npt.NDArray[np.int64]
+Hashes = npt.NDArray[np.uint64]
+T = TypeVar("T")
+
+
+class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """1..N clicks of one partition, by column; row i of every column is click i.
+
+    A batch without clicks and with a watermark says that a finite input has ended there.
+    """
+
+    version: int = VERSION
+    arrival_us: int
+    keys: list[str]  # the visitor's key
+    names: list[str]  # the distinct event names
+    codes: list[int]  # index into names
+    times: bytes  # int64, little-endian, event time in µs
+    hashes: bytes  # uint64, of event id and visitor
+    event_ids: list[str]
+    details: list[tuple[int, Details]]  # (row, details) of the clicks that have any, by row
+    watermark_us: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @property
+    def time_column(self) -> Times:
+        return np.frombuffer(self.times, "<i8")
+
+    @property
+    def hash_column(self) -> Hashes:
+        return np.frombuffer(self.hashes, "<u8")
+
+    @classmethod
+    def of(cls, clicks: Sequence[Click], arrival_us: int) -> Self:
+        """The batch of normalised clicks, all of one partition."""
+        names: dict[str, int] = {}
+        keys = [click.key for click in clicks]
+        event_ids = [click.event_id or "" for click in clicks]
+        found = ((row, click.details()) for row, click in enumerate(clicks))
+        return cls(
+            arrival_us=arrival_us,
+            keys=keys,
+            codes=[names.setdefault(click.client_event, len(names)) for click in clicks],
+            names=list(names),
+            times=np.array([click.time_us for click in clicks], "<i8").tobytes(),
+            hashes=b"".join(map(event_hash, event_ids, keys)),
+            event_ids=event_ids,
+            details=[(row, details) for row, details in found if details is not None],
+        )
+
+
+def event_hash(event_id: str, key: str) -> bytes:
+    """8 bytes that say whether two events are the same one: of event id and visitor."""
+    return xxhash.xxh3_64_digest(f"{event_id}\x1f{key}".encode())
+
+
+class Revoked(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A − row: this version of this session is no more."""
+
+    session_uid: Any
+    version: int
+
+
+class LateClick(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """A click that came after its session could no longer change."""
+
+    event_id: str
+    key: str
+    name: str
+    time_us: int
+    arrival_us: int
+    watermark_us: int
+    late_by_us: int  # how long after the last moment in which it would have been accepted
+    details: Details | None = None
+
+
+class Summary(msgspec.Struct, array_like=True, gc=False):
+    """What CloudWatch kept of a metric: enough to merge any two."""
+
+    count: int = 0
+    sum: int = 0
+    min: int | None = None
+    max: int | None = None
+
+    def add(self, value: int) -> None:
+        self.count += 1
+        self.sum += value
+        self.min = value if self.min is None else min(self.min, value)
+        self.max = value if self.max is None else max(self.max, value)
+
+    def merge(self, other: "Summary") -> None:
+        if other.min is None or other.max is None:
+            return
+        self.count += other.count
+        self.sum += other.sum
+        self.min = other.min if self.min is None else min(self.min, other.min)
+        self.max = other.max if self.max is None else max(self.max, other.max)
+
+
+class CommitMetrics(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """What one commit of one window of one partition did: an entry of `metrics:{p}`."""
+
+    version: int = VERSION
+    window: str
+    committed_us: int
+    watermark_us: int
+    clicks: int = 0  # rows read, duplicates and late ones included
+    duplicates: int = 0
+    late: int = 0
+    undecodable: int = 0  # stream entries
+    open_sessions: int = 0  # live and not yet emitted, after the commit
+    closed_sessions: int = 0  # + rows of version 1
+    revised_sessions: int = 0  # + rows of later versions
+    session_duration: Summary = msgspec.field(default_factory=Summary)  # s, of the closed
+    session_events: Summary = msgspec.field(default_factory=Summary)  # clicks, of the closed
+    events: dict[str, int] = msgspec.field(default_factory=dict)  # clicks by event name
+
+
+class Changelog(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """What one commit changed, in order: first the − rows, then the + rows."""
+
+    version: int = VERSION
+    watermark_us: int
+    minus: list[Revoked]
+    plus: list[Session]
+    late: list[LateClick]
+
+
+class RejectedEvent(msgspec.Struct, array_like=True, gc=False, kw_only=True):
+    """Input that is no click, with the reason."""
+
+    version: int = VERSION
+    rejected_us: int
+    source: str  # `http`, `replay access.log line 12`
+    code: str
+    message: str
+    payload: bytes  # the first 4 KiB
+
+
+MAX_PAYLOAD = 4096
+
+encode = msgspec.msgpack.Encoder(decimal_format="string", uuid_format="bytes").encode
+
+
+class _Reader:
+    """Decodes one type of entry; tells an unknown version from rubbish."""
+
+    def __init__(self, kind: type[Any]) -> None:
+        self._decode = msgspec.msgpack.Decoder(kind).decode
+
+    def __call__(self, value: bytes) -> Any:
+        _check_version(value)
+        try:
+            return self._decode(value)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise UndecodableEntry(str(error)) from error
+
+
+def _check_version(value: bytes) -> None:
+    """An array whose first element is another integer than VERSION is a later version's entry."""
+    if len(value) < 2 or not (0x90 <= value[0] <= 0x9F or value[0] in (0xDC, 0xDD)):
+        raise UndecodableEntry("the entry is no msgpack array")
+    first = value[{0xDC: 3, 0xDD: 5}.get(value[0], 1) :][:1]
+    if first and first[0] != VERSION and first[0] < 0x80:
+        raise UnknownVersion(
+            f"an entry of version {first[0]}; this software reads version {VERSION}: upgrade every service"
+        )
+
+
+_read_batch = _Reader(RecordBatch)
+_read_changelog = _Reader(Changelog)
+_read_metrics = _Reader(CommitMetrics)
+_read_rejected = _Reader(RejectedEvent)
+
+
+def decode_batch(value: bytes) -> RecordBatch:
+    """Raises UndecodableEntry (reject the entry) or UnknownVersion (stop)."""
+    batch: RecordBatch = _read_batch(value)
+    rows = len(batch.keys)
+    columns_fit = len(batch.codes) == len(batch.event_ids) == rows and len(batch.times) == len(batch.hashes) == 8 * rows
+    if not columns_fit:
+        raise UndecodableEntry(f"the columns of the batch do not all have {rows} rows")
+    if rows and not (min(batch.codes) >= 0 and max(batch.codes) < len(batch.names)):
+        raise UndecodableEntry("the batch names an event that is not in its table")
+    if any(not 0 <= row < rows for row, _ in batch.details):
+        raise UndecodableEntry("the batch has details of a click that is not in it")
+    return batch
+
+
+def decode_changelog(value: bytes) -> Changelog:
+    """Raises UndecodableEntry or UnknownVersion."""
+    changelog: Changelog = _read_changelog(value)
+    return changelog
+
+
+def decode_metrics(value: bytes) -> CommitMetrics:
+    """Raises UndecodableEntry or UnknownVersion."""
+    metrics: CommitMetrics = _read_metrics(value)
+    return metrics
+
+
+def decode_rejected(value: bytes) -> RejectedEvent:
+    """Raises UndecodableEntry or UnknownVersion."""
+    rejected: RejectedEvent = _read_rejected(value)
+    return rejected

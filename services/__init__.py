@@ -1,0 +1,1 @@
+"""The services. One never imports another; `cli` composes them."""
