@@ -3,6 +3,8 @@
 Partitions of `clicks` and `sessions`, views and functions are SQL in `migrations/`.
 """
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -18,14 +20,15 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.types import TypeEngine
 
 metadata = MetaData()
 
 Moment = TIMESTAMP(timezone=True)
 
 
-def _required(name: str, kind: object) -> Column[object]:
-    return Column(name, kind, nullable=False)  # type: ignore[call-overload, no-any-return]  # any SQL type
+def _required(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> Column[Any]:
+    return Column(name, kind, nullable=False)
 
 
 # One row a click that entered the stream, duplicates included: its position in the stream is its key.
