@@ -8,6 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from clickloom.errors import InvalidSetting
 from clickloom.times import parse_duration
+from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_windows
 
 
@@ -73,6 +74,16 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".clickloom"), description="where `clickloom up` keeps its servers' data")
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    def rules(self) -> Rules:
+        """The rules that hold for every window."""
+        return Rules(
+            out_of_orderness_us=self.out_of_orderness_us,
+            allowed_lateness_us=self.allowed_lateness_us,
+            future_bound_us=self.future_bound_us,
+            conversion_events=frozenset(self.conversion_events),
+            bounce_us=self.bounce_us,
+        )
 
     def parsed_windows(self) -> tuple[Window, ...]:
         """Raises InvalidSetting."""

@@ -1,0 +1,13 @@
+"""The services' Prometheus metrics: one definition each."""
+
+from prometheus_client import Counter
+
+CLICKS = Counter("clickloom_sessionizer_clicks", "Clicks read, by window", ["window"])
+COMMITS = Counter("clickloom_sessionizer_commits", "Commits, by window", ["window"])
+UNDECODABLE = Counter("clickloom_undecodable_entries", "Stream entries that could not be decoded", ["reader"])
+ROLLED_BACK = Counter(
+    "clickloom_rolled_back_streams", "Streams found behind their cursor: Redis lost entries", ["reader"]
+)
+EVENTS_ACCEPTED = Counter("clickloom_events_accepted", "Events put into the streams over HTTP")
+EVENTS_REJECTED = Counter("clickloom_events_rejected", "Events refused over HTTP, by reason", ["code"])
+ROWS = Counter("clickloom_persister_rows", "Rows written to Postgres, by table", ["table"])

@@ -1,0 +1,103 @@
+"""Which events were seen already: 8 bytes an id, for as long as a second one could still be accepted."""
+
+import numpy as np
+
+from clickloom.wire import Hashes, Times
+
+_RECENT = 16_384  # ids held in a set before they are sorted into their buckets' arrays
+
+Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
+
+
+class SeenIds:
+    """Exact over 64-bit hashes. Ids lie in buckets of event time, which are dropped whole.
+
+    New ids wait in a set, then go into one sorted array a bucket. `take_added` and `take_dropped` say what a commit
+    must write; `restore` reads it back.
+    """
+
+    def __init__(self, bucket_us: int) -> None:
+        self._bucket_us = bucket_us
+        self._sorted: dict[int, Hashes] = {}
+        self._recent: set[int] = set()
+        self._recent_rows: list[tuple[int, Hashes]] = []
+        self._added: dict[int, list[bytes]] = {}
+        self._dropped: list[int] = []
+
+    def restore(self, bucket: int, stored: bytes) -> None:
+        """Take back what commits wrote of one bucket."""
+        self._sorted[bucket] = np.unique(np.frombuffer(stored, "<u8"))
+
+    @property
+    def buckets(self) -> list[int]:
+        """The buckets that hold ids."""
+        return sorted(self._sorted.keys() | {bucket for bucket, _ in self._recent_rows})
+
+    def first_seen(self, hashes: Hashes, times: Times) -> Mask | None:
+        """Remember the ids. Which rows are the first of their id; None if all of them are."""
+        distinct = set(hashes.tolist())
+        seen = self._in_sorted(hashes)
+        if seen is None and len(distinct) == len(hashes) and distinct.isdisjoint(self._recent):
+            self._remember(hashes, times, distinct)
+            return None
+        first = self._mask(hashes, seen)
+        self._remember(hashes[first], times[first], set(hashes[first].tolist()))
+        return first
+
+    def _mask(self, hashes: Hashes, seen: Mask | None) -> Mask:
+        first = np.zeros(len(hashes), dtype=bool)
+        first[np.unique(hashes, return_index=True)[1]] = True
+        first &= np.fromiter((value not in self._recent for value in hashes.tolist()), bool, len(hashes))
+        return first if seen is None else first & ~seen
+
+    def _in_sorted(self, hashes: Hashes) -> Mask | None:
+        found: Mask | None = None
+        for known in self._sorted.values():
+            hits = known.take(known.searchsorted(hashes), mode="clip") == hashes
+            if hits.any():
+                found = hits if found is None else found | hits
+        return found
+
+    def _remember(self, hashes: Hashes, times: Times, distinct: set[int]) -> None:
+        self._recent |= distinct
+        numbers = times // self._bucket_us
+        low, high = int(numbers.min(initial=2**62)), int(numbers.max(initial=-(2**62)))
+        for number in range(low, high + 1) if high - low < 8 else np.unique(numbers).tolist():
+            members = hashes if low == high else hashes[numbers == number]
+            if len(members):
+                self._recent_rows.append((number, members))
+                self._added.setdefault(number, []).append(members.tobytes())
+        if len(self._recent) >= _RECENT:
+            self._sort_recent()
+
+    def _sort_recent(self) -> None:
+        by_bucket: dict[int, list[Hashes]] = {}
+        for number, members in self._recent_rows:
+            by_bucket.setdefault(number, []).append(members)
+        for number, parts in by_bucket.items():
+            known = self._sorted.get(number)
+            joined = np.concatenate(parts if known is None else [known, np.sort(np.concatenate(parts))])
+            self._sorted[number] = np.sort(joined, kind="stable")
+        self._recent.clear()
+        self._recent_rows.clear()
+
+    def forget(self, before_us: int) -> None:
+        """Drop the buckets that lie wholly before `before_us`: their clicks would be late."""
+        bound = before_us // self._bucket_us
+        if all(number >= bound for number in self.buckets):
+            return
+        self._sort_recent()
+        for number in [number for number in self._sorted if number < bound]:
+            del self._sorted[number]
+            self._added.pop(number, None)
+            self._dropped.append(number)
+
+    def take_added(self) -> dict[int, bytes]:
+        """By bucket, the ids since the last call."""
+        added, self._added = self._added, {}
+        return {number: b"".join(parts) for number, parts in added.items()}
+
+    def take_dropped(self) -> list[int]:
+        """The buckets dropped since the last call."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
