@@ -8,10 +8,9 @@ from redis.exceptions import WatchError
 
 from clickloom.errors import Fenced
 from clickloom.keys import Keys
+from clickloom.streams import START, Entry, as_bytes, read_stream
 from clickloom.windows.partition import Changes, Partition
 from clickloom.wire import FIELD, encode
-
-START = "0-0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +69,18 @@ class PartitionStore:
         cursor, meta = await self._redis.hmget(self._progress, ["cursor", "meta"])
         if cursor is None or meta is None:
             return START
-        for bucket in partition.restore_meta(meta):
+        for bucket in partition.restore_meta(as_bytes(meta)):
             stored = await self._redis.get(self._keys.seen(self._window, self._partition, bucket))
-            partition.restore_seen(bucket, stored or b"")
-        async for key, stored in self._redis.hscan_iter(self._state, count=1_000):
-            partition.restore_sessions(key.decode(), stored)
-        return str(cursor.decode())
+            partition.restore_seen(bucket, as_bytes(stored or b""))
+        async for key, value in self._redis.hscan_iter(self._state, count=1_000):
+            partition.restore_sessions(as_bytes(key).decode(), as_bytes(value))
+        return as_bytes(cursor).decode()
 
-    async def read(self, cursor: str, *, count: int, block_ms: int) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    async def read(self, cursor: str, *, count: int, block_ms: int) -> list[Entry]:
         """The entries after the cursor; empty if none came within `block_ms`."""
-        reply = await self._redis.xread({self._keys.clicks(self._partition): cursor}, count=count, block=block_ms)
-        streams = reply.items() if isinstance(reply, dict) else reply
-        for _, entries in streams:
-            return list(entries[0] if isinstance(reply, dict) else entries)
-        return []
+        return await read_stream(
+            self._redis, self._keys.clicks(self._partition), cursor, count=count, block_ms=block_ms
+        )
 
     async def commit(self, lease: Lease, *, cursor: str, changes: Changes) -> None:
         """Move state, cursor and output on in one MULTI/EXEC, if the lease is still ours.
@@ -100,7 +97,7 @@ class PartitionStore:
         async with self._redis.pipeline(transaction=True) as pipe:
             await self._check(pipe, lease)
             if changes.sessions:
-                pipe.hset(self._state, mapping=changes.sessions)
+                pipe.hset(self._state, items=[part for pair in changes.sessions.items() for part in pair])
             if changes.forgotten:
                 pipe.hdel(self._state, *changes.forgotten)
             for bucket, ids in changes.seen_added.items():
@@ -117,7 +114,7 @@ class PartitionStore:
         await pipe.watch(self._lease_key)
         if await pipe.get(self._lease_key) != lease.token:
             raise Fenced(f"partition {lease.partition} of window {lease.window} has another owner")
-        pipe.multi()
+        pipe.multi()  # type: ignore[no-untyped-call]  # redis-py gives it no types
 
 
 async def _execute(pipe: Pipeline, lease: Lease) -> None:

@@ -1,0 +1,56 @@
+"""The schema's migrations, run from the package: no configuration file, no path to get wrong."""
+
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from psycopg import sql
+from sqlalchemy.engine import make_url
+
+from clickloom.connect import sqlalchemy_url
+from clickloom.errors import ServerUnavailable
+
+_LOCK = 0x636C6B6C6D  # "clklm": one migration at a time
+
+
+def _config(database_url: str = "") -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["url"] = sqlalchemy_url(database_url)
+    return config
+
+
+def head() -> str:
+    """The revision that this software needs."""
+    revision = ScriptDirectory.from_config(_config()).get_current_head()
+    assert revision is not None
+    return revision
+
+
+def upgrade(database_url: str) -> None:
+    """Bring the database to `head`, making it first if it is not there. Safe to call twice, also at once.
+
+    Raises ServerUnavailable.
+    """
+    try:
+        _create_database(database_url)
+        url = make_url(sqlalchemy_url(database_url)).set(drivername="postgresql")
+        with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as lock:
+            lock.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            command.upgrade(_config(database_url), "head")
+    except psycopg.OperationalError as error:
+        raise ServerUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+
+
+def _create_database(database_url: str) -> None:
+    url = make_url(sqlalchemy_url(database_url)).set(drivername="postgresql")
+    server = url.set(database="postgres").render_as_string(hide_password=False)
+    with psycopg.connect(server, autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [url.database]).fetchone()
+        if known is None:
+            try:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(url.database or "clickloom")))
+            except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
+                return  # another process was quicker

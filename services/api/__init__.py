@@ -1,0 +1,1 @@
+"""The HTTP side: takes events in, answers questions, streams live numbers."""

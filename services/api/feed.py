@@ -1,0 +1,108 @@
+"""The live feed: one reader of the metrics streams a process, and any number of subscribers."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from clickloom.errors import UndecodableEntry
+from clickloom.keys import Keys
+from clickloom.streams import START
+from clickloom.times import SECOND_US, now_us
+from clickloom.wire import FIELD, decode_metrics
+from services.api.ticks import Ticker
+
+log = structlog.get_logger()
+
+BACKLOG = 30  # ticks that a slow subscriber may be behind before it is dropped
+
+Tick = dict[str, Any]
+
+
+class LiveFeed:
+    """Ticks once a second for every window."""
+
+    def __init__(self, redis: Redis, *, keys: Keys, partitions: int) -> None:
+        self._redis = redis
+        self._streams = {keys.metrics(number).encode(): number for number in range(partitions)}
+        self._cursors: dict[bytes, bytes] = {}
+        self._tickers: defaultdict[str, Ticker] = defaultdict(Ticker)
+        self._subscribers: dict[asyncio.Queue[Tick | None], str] = {}
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Read and tick as long as the block lasts; afterwards every subscription ends."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(self._read()), group.create_task(self._tick())]
+            try:
+                yield
+            finally:
+                for task in tasks:
+                    task.cancel()
+                self.close()
+
+    def close(self) -> None:
+        """End every subscription."""
+        for queue in list(self._subscribers):
+            self._end(queue)
+
+    async def subscribe(self, window: str) -> AsyncIterator[Tick]:
+        """The window's ticks from now on, until the feed closes or the subscriber is too slow."""
+        queue: asyncio.Queue[Tick | None] = asyncio.Queue()
+        self._subscribers[queue] = window
+        try:
+            while (tick := await queue.get()) is not None:
+                yield tick
+        finally:
+            self._subscribers.pop(queue, None)
+
+    def _end(self, queue: asyncio.Queue[Tick | None]) -> None:
+        self._subscribers.pop(queue, None)
+        queue.put_nowait(None)
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep((SECOND_US - now_us() % SECOND_US) / SECOND_US)
+            ticks = {window: ticker.take(now_us()) for window, ticker in self._tickers.items()}
+            for queue, window in list(self._subscribers.items()):
+                if queue.qsize() >= BACKLOG:
+                    log.warning("subscriber.dropped", reason="too slow")
+                    self._end(queue)
+                else:
+                    queue.put_nowait(ticks.get(window) or self._tickers[window].take(now_us()))
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                if not self._cursors:
+                    await self._seed()
+                reply: Any = await self._redis.xread(dict(self._cursors), block=1_000)  # type: ignore[arg-type]
+                for stream, entries in reply or []:
+                    for entry_id, fields in entries:
+                        self._cursors[stream] = entry_id
+                        self._add(self._streams[stream], fields)
+            except RedisError as error:
+                log.warning("feed.store_away", reason=str(error))
+                await asyncio.sleep(1)
+
+    def _add(self, partition: int, fields: dict[bytes, bytes], *, seed: bool = False) -> None:
+        try:
+            metrics = decode_metrics(fields.get(FIELD, b""))
+        except UndecodableEntry as error:
+            log.warning("entry.undecodable", reason=str(error))
+            return
+        ticker = self._tickers[metrics.window]
+        (ticker.seed if seed else ticker.add)(partition, metrics)
+
+    async def _seed(self) -> None:
+        """Begin at the streams' ends, knowing how many sessions are open there."""
+        for stream, partition in self._streams.items():
+            entries: Any = await self._redis.xrevrange(stream, count=20)
+            for _, fields in reversed(entries):
+                self._add(partition, fields, seed=True)
+            self._cursors[stream] = entries[0][0] if entries else START.encode()

@@ -1,0 +1,31 @@
+"""Concurrent requests share one write: a flood of single events becomes record batches."""
+
+import asyncio
+from collections.abc import Sequence
+
+from clickloom.click import Click
+from clickloom.publish import Publisher
+from clickloom.times import now_us
+
+LINGER_S = 0.003
+
+
+class LingeringPublisher:
+    """Gathers the clicks of a few milliseconds and publishes them as one."""
+
+    def __init__(self, publisher: Publisher) -> None:
+        self._publisher = publisher
+        self._waiting: list[Click] = []
+        self._next: asyncio.Task[None] | None = None
+
+    async def publish(self, clicks: Sequence[Click]) -> None:
+        """Returns when the clicks are in Redis; raises what Redis raised."""
+        self._waiting += clicks
+        if self._next is None:
+            self._next = asyncio.create_task(self._flush())
+        await asyncio.shield(self._next)  # one caller's hanging up must not take the others' clicks with it
+
+    async def _flush(self) -> None:
+        await asyncio.sleep(LINGER_S)
+        clicks, self._waiting, self._next = self._waiting, [], None
+        await self._publisher.publish(clicks, arrival_us=now_us())

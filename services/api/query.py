@@ -1,0 +1,154 @@
+"""`GET /v1/sessions` and one session."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import RowMapping, Select, func, select, tuple_
+
+from clickloom.tables import sessions, stream_cursors
+from services.api.problems import Problem
+from services.api.resources import Resources, resources_of
+
+router = APIRouter(tags=["query"])
+
+_EXAMPLE_ID = "64_COM1614358320"
+
+
+class PathStep(BaseModel):
+    event: str
+    offset_ms: int = Field(description="since the session's begin")
+
+
+class SessionAnswer(BaseModel):
+    model_config = ConfigDict(json_schema_extra={"example": {"session_id": _EXAMPLE_ID}})
+
+    session_uid: UUID
+    session_id: str
+    window: str
+    site_id: str
+    user_id: str
+    device_id: str
+    device_type: str
+    timeagg: datetime
+    events: int
+    begin_navigation: str
+    end_navigation: str
+    begin_session: datetime
+    end_session: datetime
+    duration_sec: int
+    path: list[PathStep]
+    path_truncated: bool
+    entry_url: str | None
+    referrer: str | None
+    utm_source: str | None
+    utm_medium: str | None
+    utm_campaign: str | None
+    experiments: dict[str, str] | None
+    converted: bool
+    orders: int
+    revenue: str
+    currency: str | None
+    bounced: bool
+    closed_by: str
+    version: int
+
+
+class SessionList(BaseModel):
+    sessions: list[SessionAnswer]
+    next_cursor: str | None = Field(description="give it as `cursor` for the next page; null on the last")
+    as_of: datetime | None = Field(description="the watermark: complete up to here")
+
+
+class Filters(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    window: str = "visits"
+    site_id: str | None = None
+    user_id: str | None = None
+    device_id: str | None = None
+    from_: Annotated[datetime | None, Field(alias="from", description="begin of session, inclusive")] = None
+    to: Annotated[datetime | None, Field(description="begin of session, exclusive")] = None
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+@router.get("/v1/sessions", summary="Closed sessions, newest first")
+async def list_sessions(request: Request, filters: Annotated[Filters, Query()]) -> SessionList:
+    resources = resources_of(request)
+    check_window(resources, filters.window)
+    async with resources.engine.connect() as connection:
+        as_of = await connection.scalar(_as_of(resources, filters.window))
+        found = (await connection.execute(_page(filters))).mappings().all()
+    page, more = found[: filters.limit], len(found) > filters.limit
+    return SessionList(
+        sessions=[_answer(row) for row in page], next_cursor=_cursor(page[-1]) if more else None, as_of=as_of
+    )
+
+
+@router.get("/v1/sessions/{session_uid}", summary="One session")
+async def get_session(request: Request, session_uid: UUID) -> SessionAnswer:
+    statement = select(sessions).where(sessions.c.session_uid == session_uid)
+    async with resources_of(request).engine.connect() as connection:
+        row = (await connection.execute(statement)).mappings().first()
+    if row is None:
+        raise Problem(404, f"no session {session_uid}: it never was, or a revision took it back")
+    return _answer(row)
+
+
+def check_window(resources: Resources, window: str) -> None:
+    if window not in resources.windows:
+        known = ", ".join(resources.windows)
+        raise Problem(
+            422, f"window: {window!r} is not defined; one of {known}", errors=[{"field": "window", "known": known}]
+        )
+
+
+def _page(filters: Filters) -> Select[Any]:
+    """One row more than the limit tells whether there is a next page."""
+    at = sessions.c
+    position = (at.begin_session, at.session_uid)
+    statement = select(sessions).where(at.window == filters.window)
+    for name in ("site_id", "user_id", "device_id"):
+        if (value := getattr(filters, name)) is not None:
+            statement = statement.where(at[name] == value)
+    if filters.from_ is not None:
+        statement = statement.where(at.begin_session >= _utc(filters.from_))
+    if filters.to is not None:
+        statement = statement.where(at.begin_session < _utc(filters.to))
+    if filters.cursor is not None:
+        statement = statement.where(tuple_(*position) < tuple_(*_position(filters.cursor)))
+    return statement.order_by(*(column.desc() for column in position)).limit(filters.limit + 1)
+
+
+def _as_of(resources: Resources, window: str) -> Select[Any]:
+    prefix = resources.keys.sessions(window, 0).removesuffix("{0}")
+    return select(func.min(stream_cursors.c.watermark)).where(
+        stream_cursors.c.stream.startswith(prefix, autoescape=True)
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _cursor(row: RowMapping) -> str:
+    position = msgspec.json.encode((row["begin_session"], row["session_uid"]))
+    return base64.urlsafe_b64encode(position).decode()
+
+
+def _position(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, UUID])
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise Problem(422, "cursor: not one of ours; give `next_cursor` of the page before, as it is") from error
+
+
+def _answer(row: RowMapping) -> SessionAnswer:
+    steps = zip(row["path"], row["path_offsets_us"], strict=True)
+    path = [PathStep(event=event, offset_ms=offset_us // 1_000) for event, offset_us in steps]
+    return SessionAnswer(**{**row, "path": path, "revenue": format(row["revenue"].normalize(), "f")})

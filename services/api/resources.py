@@ -1,0 +1,63 @@
+"""What requests share: connections and the live feed, opened and closed with the app."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypedDict
+
+from fastapi import FastAPI, Request
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from clickloom.connect import open_database, open_redis
+from clickloom.keys import Keys
+from clickloom.publish import Publisher
+from clickloom.settings import Settings
+from services.api.feed import LiveFeed
+from services.api.linger import LingeringPublisher
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    redis: Redis
+    engine: AsyncEngine
+    publisher: Publisher
+    lingering: LingeringPublisher
+    feed: LiveFeed
+    keys: Keys
+    windows: tuple[str, ...]
+    future_bound_us: int
+
+
+class State(TypedDict):
+    resources: Resources
+
+
+def resources_of(request: Request) -> Resources:
+    resources: Resources = request.state.resources
+    return resources
+
+
+def lifespan_of(settings: Settings):  # type: ignore[no-untyped-def]  # FastAPI's own type of a lifespan is private
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        keys = Keys(settings.namespace)
+        engine = open_database(settings.database_url, application_name="clickloom-api")
+        async with open_redis(settings.redis_url) as redis:
+            publisher = Publisher(redis, keys=keys, partitions=settings.partitions)
+            feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
+            async with feed.running():
+                resources = Resources(
+                    redis=redis,
+                    engine=engine,
+                    publisher=publisher,
+                    lingering=LingeringPublisher(publisher),
+                    feed=feed,
+                    keys=keys,
+                    windows=tuple(window.name for window in settings.parsed_windows()),
+                    future_bound_us=settings.future_bound_us,
+                )
+                yield {"resources": resources}
+        await engine.dispose()
+
+    return lifespan

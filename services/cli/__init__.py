@@ -1,0 +1,1 @@
+"""The `clickloom` command: composes the services and runs everything locally."""

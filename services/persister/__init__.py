@@ -1,0 +1,1 @@
+"""Streams into Postgres, each exactly once: Postgres itself keeps how far each stream is."""
