@@ -1,8 +1,8 @@
 """What the streams carry: record batches in, changelog and metrics out. msgpack, version first.
 
 A record batch is kept by columns. The sessionizer reads keys, names and times of thousands of clicks at once
-and most clicks have nothing else; a column decodes several times faster than as many structs
-(docs/decisions/0001-record-batches-by-column.md has the figures).
+and most clicks have nothing else; a column decodes faster than as many structs
+(see docs/decisions/0001-record-batches-by-column.md).
 """
 
 from collections.abc import Sequence

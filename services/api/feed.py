@@ -67,7 +67,8 @@ class LiveFeed:
 
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep((SECOND_US - now_us() % SECOND_US) / SECOND_US)
+            # A hair past the second: a sleep that ends early would tick twice.
+            await asyncio.sleep((SECOND_US - now_us() % SECOND_US) / SECOND_US + 0.005)
             ticks = {window: ticker.take(now_us()) for window, ticker in self._tickers.items()}
             for queue, window in list(self._subscribers.items()):
                 if queue.qsize() >= BACKLOG:

@@ -1,0 +1,130 @@
+"""The `clickloom` command: its options, and what they call."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+import migrations
+from clickloom.connect import open_redis
+from clickloom.errors import ClickloomError
+from clickloom.settings import Settings, load_settings
+from clickloom.times import parse_duration
+from clickloom.windows.rules import Rules
+from clickloom.windows.spec import parse_window
+from services.cli import replay as replaying
+from services.cli import sessionize as sessionizing
+from services.cli import tail as tailing
+from services.cli.source import Format, open_source
+from services.cli.up import up as run_everything
+from services.generator.__main__ import generate
+
+app = typer.Typer(name="clickloom", no_args_is_help=True, help="Turns clicks into sessions while they happen.")
+app.command("generate")(generate)
+
+File = Annotated[str, typer.Argument(help="a path, `-` for standard input; .gz is unpacked")]
+
+
+@app.command()
+def up(
+    demo: Annotated[bool, typer.Option(help="with generated traffic")] = False,
+    rate: Annotated[float, typer.Option(help="events a second of the generated traffic")] = 20.0,
+    port: Annotated[int | None, typer.Option(help="the API's port")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
+) -> None:
+    """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
+    raise typer.Exit(run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema to what this version needs."""
+    migrations.upgrade(load_settings().database_url)
+
+
+@app.command()
+def replay(
+    file: File,
+    form: Annotated[Format, typer.Option("--format", help="of the lines")] = Format.jsonl,
+    close: Annotated[
+        bool, typer.Option(help="move the watermark past the file's end, so that its sessions close")
+    ] = True,
+) -> None:
+    """Publish a file to the streams as fast as they take it.
+
+    At the end the watermark moves one gap past the file's last click. That is harmless to live traffic: a click is
+    accepted as long as its own session, a gap after it, could still change. --no-close leaves the last sessions open.
+    """
+    size = Path(file).stat().st_size if file != "-" else None
+    report = asyncio.run(replaying.replay(file, form, size=size, close=close, settings=load_settings()))
+    replaying.print_report(report)
+
+
+@app.command()
+def sessionize(
+    file: File,
+    window: Annotated[str, typer.Option(help="as session(gap=30m) or stagger(range=1m)")] = "session(gap=30m)",
+    form: Annotated[Format, typer.Option("--format", help="of the lines")] = Format.jsonl,
+    out_of_orderness: Annotated[str, typer.Option(help="how far the watermark stays behind")] = "10s",
+    allowed_lateness: Annotated[str, typer.Option(help="how long a closed session can still change")] = "5m",
+) -> None:
+    """Cut a file's clicks into sessions, with no server; JSON lines on standard output."""
+    defined = parse_window(window)
+    rules = Rules(out_of_orderness_us=_duration(out_of_orderness), allowed_lateness_us=_duration(allowed_lateness))
+    rejected: list[str] = []
+    with open_source(file) as lines:
+        clicks = sessionizing.read_clicks(lines, form, rules, rejected)
+        for session in sessionizing.sessionize(clicks, defined, rules):
+            sys.stdout.buffer.write(sessionizing.as_json(session))
+    for line in rejected:
+        Console(stderr=True).print(f"rejected {line}", markup=False, highlight=False)
+
+
+@app.command()
+def tail(
+    stream: Annotated[tailing.Stream, typer.Argument(help="which stream")],
+    window: Annotated[str, typer.Option(help="of sessions")] = "visits",
+    from_start: Annotated[bool, typer.Option(help="from the first entry that is kept")] = False,
+    count: Annotated[int, typer.Option(min=0, help="lines to print; 0: without end")] = 0,
+) -> None:
+    """Print a stream as JSON lines."""
+    asyncio.run(_tail(stream, window, from_start, count))
+
+
+async def _tail(stream: tailing.Stream, window: str, from_start: bool, count: int) -> None:
+    settings = load_settings()
+    printed = 0
+    async with open_redis(settings.redis_url) as redis:
+        async for line in tailing.tail(redis, stream, window=window, from_start=from_start, settings=settings):
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.flush()
+            printed += 1
+            if printed == count:
+                return
+
+
+def _settings(**overrides: object) -> Settings:
+    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line, not a traceback."""
+    try:
+        app()
+    except ClickloomError as error:
+        Console(stderr=True).print(f"clickloom: {error}", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

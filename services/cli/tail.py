@@ -1,0 +1,73 @@
+"""`clickloom tail`: streams as JSON lines, so that nobody needs to read msgpack."""
+
+from collections.abc import AsyncIterator, Callable
+from enum import StrEnum
+from functools import partial
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+
+from clickloom.keys import Keys, split_key
+from clickloom.settings import Settings
+from clickloom.streams import START
+from clickloom.times import iso
+from clickloom.wire import FIELD, RecordBatch, decode_batch, decode_changelog, decode_metrics
+
+
+class Stream(StrEnum):
+    clicks = "clicks"
+    sessions = "sessions"
+    metrics = "metrics"
+
+
+async def tail(
+    redis: Redis, stream: Stream, *, window: str, from_start: bool, settings: Settings
+) -> AsyncIterator[bytes]:
+    """Entries of all partitions as they come, one JSON text each (a click each, for clicks)."""
+    keys = Keys(settings.namespace)
+    name_of: dict[Stream, Callable[[int], str]] = {
+        Stream.clicks: keys.clicks,
+        Stream.metrics: keys.metrics,
+        Stream.sessions: partial(keys.sessions, window),
+    }
+    names = name_of[stream]
+    cursors: dict[Any, Any] = {
+        names(number).encode(): START if from_start else "$" for number in range(settings.partitions)
+    }
+    while True:
+        reply: Any = await redis.xread(cursors, count=100, block=1_000)
+        for name, entries in reply or []:
+            for entry_id, fields in entries:
+                cursors[name] = entry_id
+                for found in _decode(stream, fields[FIELD]):
+                    yield msgspec.json.encode({"stream": name.decode(), "id": entry_id.decode(), **found})
+
+
+def _decode(stream: Stream, value: bytes) -> list[dict[str, Any]]:
+    if stream is Stream.clicks:
+        return _clicks(decode_batch(value))
+    decoded: Any = decode_changelog(value) if stream is Stream.sessions else decode_metrics(value)
+    return [_named(decoded)]
+
+
+def _clicks(batch: RecordBatch) -> list[dict[str, Any]]:
+    details = dict(batch.details)
+    rows = zip(batch.keys, batch.codes, batch.time_column.tolist(), batch.event_ids, strict=True)
+    return [
+        {
+            **dict(zip(("site_id", "user_id", "device_id"), split_key(key), strict=True)),
+            "client_event": batch.names[code],
+            "client_timestamp": iso(time_us),
+            "event_id": event_id,
+            **(msgspec.to_builtins(details[row], str_keys=True) if row in details else {}),
+        }
+        for row, (key, code, time_us, event_id) in enumerate(rows)
+    ]
+
+
+def _named(value: Any) -> Any:
+    """Array-shaped structs with their fields' names."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+    return [_named(item) for item in value] if isinstance(value, list) else value
