@@ -17,6 +17,7 @@ from clickloom.connect import open_database, open_redis
 from clickloom.keys import Keys
 from clickloom.settings import Settings
 from services.cli.embedded import embedded_postgres, embedded_valkey
+from tests.processes import Start, starting
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,13 @@ def environment(settings: Settings) -> dict[str, str]:
         PARTITIONS=str(settings.partitions),
         OUT_OF_ORDERNESS="60s",
     )
+
+
+@pytest.fixture
+def start(environment: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Starts services as processes on the test's own namespace and database."""
+    with starting(environment, tmp_path) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
