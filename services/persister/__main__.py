@@ -1,6 +1,7 @@
 """Wires the persister: all streams, shared out among a few tasks."""
 
 import asyncio
+from collections.abc import Sequence
 
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.engine import make_url
@@ -36,7 +37,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         ]
         async with asyncio.TaskGroup() as group:
             for first in range(PARALLEL):
-                group.create_task(serve_share(readers[first::PARALLEL], stop, pause_s=settings.buffer_seconds))
+                group.create_task(_serve(readers[first::PARALLEL], stop, settings.buffer_seconds))
+
+
+async def _serve(share: Sequence[StreamReader], stop: asyncio.Event, pause_s: float) -> None:
+    try:
+        await serve_share(share, stop, pause_s=pause_s)
+    finally:
+        stop.set()  # one that fails ends all; a cancellation can get lost in wait_for (Python 3.11)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class StreamReader:
         self._redis = redis
         self._pool = pool
         self._buffer_rows = buffer_rows
-        self._known = START  # the cursor as this process last saw it; another may have moved it on since
+        self._known: str | None = None  # the cursor as this process last saw it; another may have moved it on since
 
     async def step(self) -> bool:
         """One commit, if there is anything new; True if more can be written at once.
@@ -67,7 +67,8 @@ class StreamReader:
         A crash before 4 ends leaves the tables as they were; a crash after it leaves rows and cursor moved together,
         and only the group behind, which the next commit puts right.
         """
-        if not await read_stream(self._redis, self._source.stream, self._known, count=1, block_ms=None):
+        known = self._known or START
+        if not await read_stream(self._redis, self._source.stream, known, count=1, block_ms=None):
             return False
         async with self._pool.connection() as connection, connection.transaction():
             cursor = await self._lock(connection)

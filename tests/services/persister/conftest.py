@@ -1,9 +1,7 @@
 """A persister inside the test, on real servers."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable
 
-import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
@@ -15,7 +13,6 @@ from services.persister.reader import StreamReader, sources
 
 Readers = dict[str, StreamReader]  # by stream
 NewReaders = Callable[[], Readers]
-Select = Callable[..., list[tuple[Any, ...]]]
 
 
 @pytest.fixture
@@ -44,19 +41,3 @@ async def persist(readers: Readers) -> None:
     for reader in readers.values():
         while await reader.step():
             pass
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
-    with psycopg.connect(settings.database_url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def select(database: "psycopg.Connection[tuple[Any, ...]]") -> Select:
-    """The rows of a query."""
-
-    def select(query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return database.execute(query.encode(), values or None).fetchall()
-
-    return select

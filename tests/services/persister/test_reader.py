@@ -21,7 +21,8 @@ from clickloom.windows.partition import Partition
 from clickloom.wire import FIELD, RejectedEvent, decode_batch, encode
 from services.persister.reader import GROUP
 from tests.clicks import batch, click
-from tests.services.persister.conftest import NewReaders, Readers, Select, persist
+from tests.conftest import Select
+from tests.services.persister.conftest import NewReaders, Readers, persist
 from tests.sessions import changelog, session
 
 TABLES = ("clicks", "sessions", "late_clicks", "rejected_events")

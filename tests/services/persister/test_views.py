@@ -9,7 +9,8 @@ from clickloom.keys import Keys
 from clickloom.times import MINUTE_US, SECOND_US
 from clickloom.wire import FIELD, encode
 from tests.clicks import batch, click
-from tests.services.persister.conftest import Readers, Select, persist
+from tests.conftest import Select
+from tests.services.persister.conftest import Readers, persist
 from tests.sessions import changelog, session
 
 BEGIN = 1_614_358_325.25  # 2021-02-26 16:52:05.25 UTC
