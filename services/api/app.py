@@ -1,5 +1,7 @@
 """The FastAPI application."""
 
+import asyncio
+
 from fastapi import FastAPI
 
 from clickloom.settings import Settings
@@ -7,12 +9,13 @@ from services.api import health, ingest, live, problems, query
 from services.api.resources import lifespan_of
 
 
-def create_app(settings: Settings) -> FastAPI:
+def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
+    """stop: ends the event streams, so that the server can."""
     app = FastAPI(
         title="Clickloom",
         version="0.1.0",
         summary="Turns clicks into sessions while they happen.",
-        lifespan=lifespan_of(settings),
+        lifespan=lifespan_of(settings, stop),
     )
     problems.install(app)
     for part in (ingest, query, live, health):
