@@ -1,6 +1,7 @@
 """The session window: clicks no further apart than the gap, up to a longest duration."""
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
@@ -44,14 +45,11 @@ class SessionCut(Cut):
         Spelled out, for every click goes through here: by visitor, since visitors lie all over the memory, and without
         calls, which cost more than what they would do.
         """
-        order, starts = _by_visitor(keys)
-        ordered, moments = list(map(keys.__getitem__, order.tolist())), times[order]
-        begins, ends = np.minimum.reduceat(moments, starts), np.maximum.reduceat(moments, starts)
+        order, ordered, visits = by_visitor(keys, times)
         packed = records[order].tobytes()
-        bounds = pairwise([*starts.tolist(), len(keys)])
         gap_us, max_us, size, opened = self._gap_us, self._max_us, PATH.itemsize, 0
         visitors, add_timer = self.visitors, self._timers.add
-        for (first, end), begin_us, last_us in zip(bounds, begins.tolist(), ends.tolist(), strict=True):
+        for first, end, begin_us, last_us in visits:
             key = ordered[first]
             path = packed[first * size : end * size]
             if last_us - begin_us > gap_us or ordered[first:end].count(key) < end - first:
@@ -196,13 +194,16 @@ class SessionCut(Cut):
         return next(live for live in self.visitors[key] if live.begin_us <= time_us <= live.last_us)
 
 
-def _by_visitor(keys: list[str]) -> tuple[Rows, Rows]:
-    """The rows in an order that has each visitor's together, and where in it each visitor's rows start.
+def by_visitor(keys: list[str], times: Times) -> tuple[Rows, list[str], Iterable[tuple[int, int, int, int]]]:
+    """An order of the rows that has each visitor's together, the keys in it, and where in it each visitor's rows are.
 
-    Two visitors of the same 64-bit hash lie together: the caller looks.
+    Those are (first, end, least time, greatest time). Two visitors of the same 64-bit hash are taken for one: look.
     """
     hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
     order = np.argsort(hashes)
-    hashes = hashes[order]
+    hashes, times = hashes[order], times[order]
     starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
-    return order, starts
+    least, greatest = np.minimum.reduceat(times, starts).tolist(), np.maximum.reduceat(times, starts).tolist()
+    firsts = starts.tolist()
+    ordered = list(map(keys.__getitem__, order.tolist()))
+    return order, ordered, zip(firsts, [*firsts[1:], len(keys)], least, greatest, strict=True)
