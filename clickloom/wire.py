@@ -16,6 +16,7 @@ import xxhash
 
 from clickloom.click import Click, Details
 from clickloom.errors import UndecodableEntry, UnknownVersion
+from clickloom.keys import SEPARATOR
 from clickloom.session import Session
 
 VERSION = 1
@@ -214,6 +215,8 @@ def decode_batch(value: bytes) -> RecordBatch:
     rows = len(batch.keys)
     if not len(batch.codes) / 2 == len(batch.times) / 8 == len(batch.hashes) / 8 == len(batch.event_ids) == rows:
         raise UndecodableEntry(f"the columns of the batch do not all have {rows} rows")
+    if "".join(batch.keys).count(SEPARATOR) != 2 * rows:
+        raise UndecodableEntry("the batch has a key that is not site, user and device")
     if rows and batch.code_column.max() >= len(batch.names):
         raise UndecodableEntry("the batch names an event that is not in its table")
     if any(not 0 <= row < rows for row, _ in batch.details):
