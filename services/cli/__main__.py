@@ -16,6 +16,7 @@ from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import parse_window
 from services.cli import replay as replaying
+from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
 from services.cli import tail as tailing
 from services.cli.source import Format, open_source
@@ -81,6 +82,25 @@ def sessionize(
             sys.stdout.buffer.write(sessionizing.as_json(session))
     for line in rejected:
         Console(stderr=True).print(f"rejected {line}", markup=False, highlight=False)
+
+
+@app.command()
+def score(
+    truth: Annotated[str, typer.Argument(help="what `clickloom generate --truth` wrote")],
+    sessions: Annotated[str | None, typer.Option(help="JSON lines of sessionize, instead of the database's")] = None,
+    late: Annotated[str | None, typer.Option(help="with --sessions: the late clicks as JSON lines")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="seconds to give the pipeline to finish")] = 0.0,
+) -> None:
+    """Compare what the pipeline made of generated traffic with the truth; exit 1 if anything deviates."""
+    if late is not None and sessions is None:
+        raise typer.BadParameter("--late belongs to --sessions; the database has its own late clicks")
+    known = scoring.read_whole_truth(truth)
+    if sessions is None:
+        found = scoring.score_database(known, load_settings().database_url, wait_s=wait)
+    else:
+        found = scoring.score_files(known, sessions, late)
+    scoring.print_score(found)
+    raise typer.Exit(0 if found.perfect else 1)
 
 
 @app.command()
