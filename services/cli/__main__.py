@@ -2,9 +2,11 @@
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -15,6 +17,7 @@ from clickloom.settings import Settings, load_settings
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import parse_window
+from services.cli import backtest as backtesting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
@@ -82,6 +85,31 @@ def sessionize(
             sys.stdout.buffer.write(sessionizing.as_json(session))
     for line in rejected:
         Console(stderr=True).print(f"rejected {line}", markup=False, highlight=False)
+
+
+@app.command()
+def backtest(
+    file: File,
+    window: Annotated[list[str], typer.Option(help="a definition; at least two, the first is compared with")],
+    form: Annotated[Format, typer.Option("--format", help="of the lines")] = Format.jsonl,
+    out_of_orderness: Annotated[str, typer.Option(help="how far the watermark stays behind")] = "10s",
+    allowed_lateness: Annotated[str, typer.Option(help="how long a closed session can still change")] = "5m",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """What another definition of a session would do: the same clicks under each, side by side."""
+    rules = replace(
+        load_settings().rules(),
+        out_of_orderness_us=_duration(out_of_orderness),
+        allowed_lateness_us=_duration(allowed_lateness),
+    )
+    rejected: list[str] = []
+    columns = backtesting.backtest(file, form, window, rules, rejected)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(columns) + b"\n")
+    else:
+        backtesting.print_columns(columns)
+    for line in rejected:
+        Console(stderr=True).print(f"rejected {line}", markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
