@@ -4,7 +4,7 @@ import asyncio
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import msgspec
 import typer
@@ -166,12 +166,18 @@ def _duration(text: str) -> int:
 
 
 def main() -> None:
-    """Run the command; an error of ours is one line, not a traceback."""
+    """Run the command; an error of ours, or a file that is not there, is one line, not a traceback."""
     try:
         app()
     except ClickloomError as error:
-        Console(stderr=True).print(f"clickloom: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(reason: str) -> NoReturn:
+    Console(stderr=True).print(f"clickloom: {reason}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

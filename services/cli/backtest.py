@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clickloom.errors import InvalidSetting
+from clickloom.keys import SEPARATOR
 from clickloom.session import Session
 from clickloom.times import SECOND_US, to_datetime
 from clickloom.windows.rules import Rules
@@ -80,7 +81,7 @@ def _readable_again(file: str) -> Iterator[str]:
 
 def _visit(session: Session) -> Visit:
     return Visit(
-        user_id=f"{session.site_id}\x1f{session.user_id}",
+        user_id=f"{session.site_id}{SEPARATOR}{session.user_id}",  # one user on two sites is two visitors
         device_id=session.device_id,
         begin_session=to_datetime(session.begin_us),
         end_session=to_datetime(session.end_us),

@@ -86,18 +86,20 @@ def generate(
             model=model,
             rate=rate,
             count=count,
-            history_us=parse_duration(history),
+            history_us=_parsed("--history", parse_duration, history),
             site_id=site,
             habits=Habits(users=users, bounces=bounces, conversion=conversion, effect=effect, bots=bots),
             disturbances=Disturbances(
                 disorder=disorder,
-                disorder_within_us=parse_duration(disorder_within),
+                disorder_within_us=_parsed("--disorder-within", parse_duration, disorder_within),
                 late=late,
                 duplicates=duplicates,
                 malformed=malformed,
             ),
         )
-        start_us = _start(start)
+        start_us = _parsed("--start", parse_time, start)
+        if start_us < DAY_US:
+            raise InvalidSetting("--start: must be at least a day after 1970 began")
         if out is not None and not count:
             raise InvalidSetting("--out: a file must end, give --count")
         if truth is not None and model is not ModelName.shop:
@@ -108,15 +110,15 @@ def generate(
             else:
                 with _output(out) as output:
                     write(plan, output, start_us=start_us, settings=load_settings(), tell=tell)
-    except (ValueError, InvalidSetting) as error:
+    except InvalidSetting as error:
         raise typer.BadParameter(str(error)) from error
 
 
-def _start(text: str) -> int:
-    start_us = parse_time(text)
-    if start_us < DAY_US:
-        raise InvalidSetting("--start: must be at least a day after 1970 began")
-    return start_us
+def _parsed(option: str, parse: Callable[[str], int], text: str) -> int:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise InvalidSetting(f"{option}: {error}") from error
 
 
 @contextmanager
