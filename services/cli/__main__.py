@@ -6,8 +6,9 @@ from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -18,7 +19,9 @@ from clickloom.settings import Settings, load_settings
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow, Window, parse_window
+from services.cli import backtest as backtesting
 from services.cli import replay as replaying
+from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
 from services.cli import tail as tailing
 from services.cli.source import Format, open_source, read_lines
@@ -120,6 +123,50 @@ def _window(text: str, max_duration: str | None, boundary: Boundary) -> Window:
 
 
 @app.command()
+def backtest(
+    file: File,
+    window: Annotated[list[str], typer.Option(help="a definition; at least two, the first is compared with")],
+    form: Annotated[Format, typer.Option("--format", help="of the lines")] = Format.jsonl,
+    out_of_orderness: Annotated[str, typer.Option(help="how far the watermark stays behind")] = "10s",
+    allowed_lateness: Annotated[str, typer.Option(help="how long a closed session can still change")] = "5m",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """What another definition of a session would do: the same clicks under each, side by side."""
+    rules = replace(
+        load_settings().rules(),
+        out_of_orderness_us=_duration(out_of_orderness),
+        allowed_lateness_us=_duration(allowed_lateness),
+    )
+    rejected: list[str] = []
+    columns = backtesting.backtest(file, form, window, rules, rejected)
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.encode(columns) + b"\n")
+    else:
+        backtesting.print_columns(columns)
+    for line in rejected:
+        Console(stderr=True).print(f"rejected {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def score(
+    truth: Annotated[str, typer.Argument(help="what `clickloom generate --truth` wrote")],
+    sessions: Annotated[str | None, typer.Option(help="JSON lines of sessionize, instead of the database's")] = None,
+    late: Annotated[str | None, typer.Option(help="with --sessions: the late clicks as JSON lines")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="seconds to give the pipeline to finish")] = 0.0,
+) -> None:
+    """Compare what the pipeline made of generated traffic with the truth; exit 1 if anything deviates."""
+    if late is not None and sessions is None:
+        raise typer.BadParameter("--late belongs to --sessions; the database has its own late clicks")
+    known = scoring.read_whole_truth(truth)
+    if sessions is None:
+        found = scoring.score_database(known, load_settings().database_url, wait_s=wait)
+    else:
+        found = scoring.score_files(known, sessions, late)
+    scoring.print_score(found)
+    raise typer.Exit(0 if found.perfect else 1)
+
+
+@app.command()
 def tail(
     stream: Annotated[tailing.Stream, typer.Argument(help="which stream")],
     window: Annotated[str, typer.Option(help="of sessions")] = "visits",
@@ -154,12 +201,18 @@ def _duration(text: str) -> int:
 
 
 def main() -> None:
-    """Run the command; an error of ours is one line, not a traceback."""
+    """Run the command; an error of ours, or a file that is not there, is one line, not a traceback."""
     try:
         app()
     except ClickloomError as error:
-        Console(stderr=True).print(f"clickloom: {error}", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(1)
+        _fail(str(error))
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        _fail(f"{error.filename}: {error.strerror}")
+
+
+def _fail(reason: str) -> NoReturn:
+    Console(stderr=True).print(f"clickloom: {reason}", markup=False, highlight=False, soft_wrap=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

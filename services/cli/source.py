@@ -13,7 +13,7 @@ import msgspec
 
 from clickloom.click import Click, normalise, parse_click, parse_object, time_of
 from clickloom.combined import parse_combined
-from clickloom.errors import InvalidSetting, RejectedInput
+from clickloom.errors import RejectedInput
 from clickloom.times import now_us
 from clickloom.windows.rules import Rules
 
@@ -25,16 +25,15 @@ class Format(StrEnum):
 
 @contextmanager
 def open_source(file: str) -> Iterator[BinaryIO]:
-    """`-` is standard input; `.gz` is unpacked. Raises InvalidSetting if it cannot be read."""
+    """`-` is standard input; `.gz` is unpacked."""
     if file == "-":
         yield sys.stdin.buffer
-        return
-    try:
-        lines = cast("BinaryIO", gzip.open(file)) if file.endswith(".gz") else Path(file).open("rb")  # noqa: SIM115  # closed below
-    except OSError as error:
-        raise InvalidSetting(f"{file} cannot be read: {error.strerror}") from error
-    with lines:
-        yield lines
+    elif file.endswith(".gz"):
+        with gzip.open(file) as lines:
+            yield cast("BinaryIO", lines)
+    else:
+        with Path(file).open("rb") as lines:
+            yield lines
 
 
 def parse_line(line: bytes, number: int, form: Format) -> Click:
