@@ -7,6 +7,7 @@ and most clicks have nothing else; a column decodes faster than as many structs
 
 from collections.abc import Sequence
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -80,7 +81,7 @@ def event_hash(event_id: str, key: str) -> bytes:
 class Revoked(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A − row: this version of this session is no more."""
 
-    session_uid: Any
+    session_uid: UUID
     version: int
 
 
