@@ -1,6 +1,7 @@
 """One partition under one window: late or not, seen or not, into sessions, and what the next commit must write."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import compress
 
@@ -183,6 +184,10 @@ class Partition:
             late_by_us=watermark_us - self._horizon_us - time_us,
             details=dict(clicks.details).get(row),
         )
+
+    def rewrite(self, visitors: Iterable[str]) -> None:
+        """Have the next commit write these visitors' sessions once more, changed or not."""
+        self._cut.changed.update(visitors)
 
     def take_changes(self, now_us: int) -> Changes:
         """Everything since the last call, to be committed as one. `now_us` only dates the metrics."""
