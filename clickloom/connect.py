@@ -5,19 +5,25 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from clickloom.errors import InvalidSetting
 from clickloom.keys import Keys
 
 
-def open_redis(url: str) -> Redis:
-    """A client that gives bytes; a lost connection is tried again with backoff."""
+def open_redis(url: str, *, retries: int = 6) -> Redis:
+    """A client that gives bytes; what fails for want of a connection is tried again with backoff.
+
+    So what was sent may be done twice, if only the answer was lost. An XADD of clicks may: event ids make the
+    second entry's clicks duplicates, and a click is stored once per stream position. Who must not do a thing twice
+    gives retries=0 and looks what is stored before it goes on, as the sessionizer does for its commits.
+    """
     return Redis.from_url(
         url,
         socket_connect_timeout=5,
         socket_timeout=30,
-        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2), retries=6),
+        retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2), retries=retries),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
 
@@ -30,6 +36,11 @@ def sqlalchemy_url(database_url: str) -> str:
     return database_url
 
 
+def libpq_url(database_url: str) -> str:
+    """The URL without a driver's name, as psycopg itself takes it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
 def open_database(url: str, *, application_name: str, pool_size: int = 5) -> AsyncEngine:
     return create_async_engine(
         sqlalchemy_url(url),
@@ -40,13 +51,24 @@ def open_database(url: str, *, application_name: str, pool_size: int = 5) -> Asy
 
 
 async def fix_layout(redis: Redis, *, keys: Keys, partitions: int) -> None:
-    """Store the partition count at first start; refuse another one ever after.
+    """Store the partition count at first start; refuse another one ever after, and a Redis that evicts.
 
     Raises InvalidSetting: with another count a visitor's clicks would go to another partition.
     """
+    await _check_eviction(redis)
     await redis.hsetnx(keys.layout(), "partitions", str(partitions))
     stored = int(await redis.hget(keys.layout(), "partitions") or 0)
     if stored != partitions:
         raise InvalidSetting(
             f"PARTITIONS is {partitions}, but this Redis was laid out with {stored}: set PARTITIONS={stored}"
+        )
+
+
+async def _check_eviction(redis: Redis) -> None:
+    # INFO and not CONFIG GET, which services that run Redis for others do not allow.
+    policy = (await redis.info("memory"))["maxmemory_policy"]
+    if policy != "noeviction":
+        raise InvalidSetting(
+            f"this Redis has maxmemory-policy {policy}: when its memory is full it would drop clicks and open sessions;"
+            " set maxmemory-policy noeviction, so that ingest is refused instead"
         )

@@ -50,25 +50,29 @@ class Keys:
         return self._name("rejected", "{0}")
 
     def state(self, window: str, partition: int) -> str:
-        """Hash: visitor's key → that visitor's live sessions."""
+        """Hash: number of a commit → the sessions that it changed, as long as any of them is the newest."""
         return self._name("state", window, f"{{{partition}}}")
 
     def progress(self, window: str, partition: int) -> str:
-        """Hash: cursor, watermark and what else the next owner needs besides sessions."""
+        """Hash: cursor, watermark, count of commits, epoch, and what else the next owner needs besides sessions."""
         return self._name("progress", window, f"{{{partition}}}")
 
     def seen(self, window: str, partition: int, bucket: int) -> str:
         """String: the 8-byte hashes of the event ids seen in one bucket of event time."""
         return self._name("seen", window, f"{{{partition}}}", bucket)
 
+    def seen_pattern(self, window: str, partition: int) -> str:
+        """What finds every bucket's key."""
+        return self._name("seen", window, f"{{{partition}}}", "*")
+
     def lease(self, window: str, partition: int) -> str:
-        """String: who may commit."""
+        """String that expires: epoch and name of the worker that may commit."""
         return self._name("lease", window, f"{{{partition}}}")
 
-    def epoch(self, window: str, partition: int) -> str:
-        """Integer: the number of the last lease; it only grows."""
-        return self._name("epoch", window, f"{{{partition}}}")
+    def workers(self) -> str:
+        """Sorted set: every sessionizer that lives, by the moment when it no longer does unless it says so again."""
+        return self._name("workers")
 
     def layout(self) -> str:
-        """Hash: what was fixed at first start (the partition count)."""
+        """Hash: what was fixed at first start (the partition count, the windows' definitions), and who reads."""
         return self._name("layout")

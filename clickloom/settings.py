@@ -64,7 +64,16 @@ class Settings(BaseSettings):
         250_000, gt=0, alias="COMMIT_INTERVAL", description="the longest time between two commits"
     )
     commit_sessions: int = Field(20_000, ge=1, description="changed sessions after which a commit is made")
-    lease_us: Duration = Field(6_000_000, gt=0, alias="LEASE", description="how long a lease outlives its owner")
+    lease_us: Duration = Field(
+        6_000_000, ge=1_000_000, alias="LEASE", description="how long a lease outlives its owner"
+    )
+
+    stream_retention_us: Duration = Field(
+        0,
+        ge=0,
+        alias="STREAM_RETENTION",
+        description="how long streams keep what every reader has read; 0: not at all",
+    )
 
     buffer_seconds: float = Field(0.5, gt=0, description="how long the persister gathers rows")
     buffer_rows: int = Field(50_000, ge=1, description="how many rows the persister gathers")

@@ -1,12 +1,104 @@
-"""Reading streams, with the types that redis-py leaves open made plain."""
+"""Streams: reading them, and who reads how far.
 
+A reader's cursor is shown as a consumer group of the stream, so that `XINFO GROUPS` of any Redis tool tells its lag.
+The groups are also the register by which streams are trimmed: what a group has not read stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from clickloom.functions import Library
 
 START = "0-0"  # the cursor before the first entry
 
 Entry = tuple[bytes, dict[bytes, bytes]]  # (id, fields)
+
+# A group's entries-read makes its lag exact, also after trims. It goes on from the group's own last count: by what the
+# reader says it has read since, or, if the group stands elsewhere (a reader died between commit and show, or began
+# anew), by counting the entries between. Those are still there, for nothing is trimmed past a group.
+SHOW_SOURCE = """
+local function field(info, label)
+  for at = 1, #info, 2 do
+    if info[at] == label then return info[at + 1] end
+  end
+end
+
+local function later(one, other)
+  local one_ms, one_seq = one:match('(%d+)-(%d+)')
+  local other_ms, other_seq = other:match('(%d+)-(%d+)')
+  if one_ms == other_ms then return tonumber(one_seq) > tonumber(other_seq) end
+  return tonumber(one_ms) > tonumber(other_ms)
+end
+
+local function between(stream, after, last)
+  local count = 0
+  repeat
+    local page = redis.call('XRANGE', stream, '(' .. after, last, 'COUNT', 500)
+    count = count + #page
+    if #page > 0 then after = page[#page][1] end
+  until #page < 500
+  return count
+end
+
+local function group_of(stream, reader)
+  local groups = redis.pcall('XINFO', 'GROUPS', stream)
+  for _, group in ipairs(groups.err and {} or groups) do
+    if field(group, 'name') == reader then return group end
+  end
+end
+
+local function trimmed(stream)
+  local info = redis.pcall('XINFO', 'STREAM', stream)
+  return info.err and 0 or field(info, 'entries-added') - field(info, 'length')
+end
+
+local function register(stream, reader)
+  if not group_of(stream, reader) then
+    redis.call('XGROUP', 'CREATE', stream, reader, '0-0', 'MKSTREAM', 'ENTRIESREAD', trimmed(stream))
+  end
+  return 1
+end
+
+local function show(stream, reader, since, cursor, entries)
+  register(stream, reader)
+  local group = group_of(stream, reader)
+  local at, read = field(group, 'last-delivered-id'), field(group, 'entries-read')
+  if cursor == '0-0' or not read then
+    at, read = '0-0', trimmed(stream)
+  end
+  if at == since and since ~= cursor then
+    read = read + entries
+  elseif later(cursor, at) then
+    read = read + between(stream, at, cursor)
+  elseif later(at, cursor) then
+    read = read - between(stream, cursor, at)
+  end
+  redis.call('XGROUP', 'SETID', stream, reader, cursor, 'ENTRIESREAD', read)
+  return 1
+end
+"""
+
+_LIBRARY = Library(
+    SHOW_SOURCE
+    + """
+local function register_reader(keys, args) return register(keys[1], args[1]) end
+local function show_cursor(keys, args) return show(keys[1], args[1], args[2], args[3], tonumber(args[4])) end
+""",
+    functions=["register_reader", "show_cursor"],
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """How far one reader of a stream is."""
+
+    name: str
+    cursor: str
+    lag: int | None  # entries; None: somebody set the group by hand
 
 
 def as_bytes(value: Any) -> bytes:
@@ -17,11 +109,58 @@ def as_bytes(value: Any) -> bytes:
 
 async def read_stream(redis: Redis, stream: str, cursor: str, *, count: int, block_ms: int | None) -> list[Entry]:
     """The entries after the cursor; empty if there are none, or none came within `block_ms`."""
-    reply: Any = await redis.xread({stream: cursor}, count=count, block=block_ms)
-    return [entry for _, entries in reply or [] for entry in entries]
+    return (await read_streams(redis, {stream: cursor}, count=count, block_ms=block_ms)).get(stream, [])
+
+
+async def read_streams(
+    redis: Redis, cursors: Mapping[str, str], *, count: int, block_ms: int | None
+) -> dict[str, list[Entry]]:
+    """The entries after each stream's cursor, at most `count` of each stream; only of streams that have any.
+
+    Waits up to `block_ms` until one has; None: does not wait.
+    """
+    positions: Any = dict(cursors)  # redis-py's type of it cannot be met by one of str alone
+    reply: Any = await redis.xread(positions, count=count, block=block_ms)
+    return {name.decode(): entries for name, entries in reply or []}
+
+
+async def register_reader(redis: Redis, stream: str, reader: str) -> None:
+    """From now on nothing that the reader has not read is trimmed. It begins at the first entry that is kept."""
+    await _LIBRARY.call(redis, "register_reader", [stream], [reader])
+
+
+async def show_cursor(redis: Redis, stream: str, reader: str, cursor: str, *, since: str, entries: int) -> None:
+    """Show a committed cursor as the reader's consumer group; it was at `since` and has read `entries` more.
+
+    Done again, or after shows that were missed, it puts the group right all the same.
+    """
+    await _LIBRARY.call(redis, "show_cursor", [stream], [reader, since, cursor, entries])
+
+
+async def remove_reader(redis: Redis, stream: str, reader: str) -> bool:
+    """Nothing waits for the reader any more. Whether it was registered."""
+    try:
+        return bool(await redis.xgroup_destroy(stream, reader))
+    except ResponseError:  # no such stream
+        return False
+
+
+async def readers_of(redis: Redis, stream: str) -> list[Reader]:
+    """Every registered reader; none if there is no such stream."""
+    try:
+        groups = await redis.xinfo_groups(stream)
+    except ResponseError:  # no such stream
+        return []
+    return [Reader(group["name"].decode(), group["last-delivered-id"].decode(), group["lag"]) for group in groups]
 
 
 def split_id(entry_id: str) -> tuple[int, int]:
     """(milliseconds, sequence) of an entry's id."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)
+
+
+def next_id(entry_id: str) -> str:
+    """The least id after this one."""
+    milliseconds, sequence = split_id(entry_id)
+    return f"{milliseconds}-{sequence + 1}"

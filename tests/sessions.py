@@ -14,7 +14,7 @@ def session(
     """A session that begins `begin` seconds after 1970 and lasts a second an event."""
     begin_us = round(begin * SECOND_US)
     fields: dict[str, object] = {
-        "session_uid": session_uid(window, visitor_key("default", user, "computer"), begin_us),
+        "uid": session_uid(window, visitor_key("default", user, "computer"), begin_us),
         "site_id": "default",
         "user_id": user,
         "device_id": "computer",
@@ -42,7 +42,7 @@ def session(
 def changelog(*plus: Session, minus: tuple[Session, ...] = (), watermark: float = 2e9) -> Changelog:
     return Changelog(
         watermark_us=round(watermark * SECOND_US),
-        minus=[Revoked(row.session_uid, row.version) for row in minus],
+        minus=[Revoked(row.uid, row.version) for row in minus],
         plus=list(plus),
         late=[],
     )

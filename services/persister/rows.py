@@ -67,7 +67,7 @@ def add_clicks(partition: int, rows: Rows, entry: EntryId, value: bytes) -> None
     arrived_at = to_datetime(batch.arrival_us)
     details_of = dict(batch.details)
     found = []
-    columns = zip(batch.keys, batch.codes, batch.time_column.tolist(), batch.event_ids, strict=True)
+    columns = zip(batch.keys, batch.code_column.tolist(), batch.time_column.tolist(), batch.event_ids, strict=True)
     for row, (key, code, time_us, event_id) in enumerate(columns):
         details = details_of.get(row)
         site_id, user_id, device_id = split_key(key)

@@ -1,36 +1,58 @@
-"""Wires the sessionizer: a worker for every window and partition."""
+"""Wires the sessionizer: a store, the keeper of its leases, and the worker that reads, applies and commits."""
 
 import asyncio
 import gc
 import os
+import secrets
 import socket
 
-from clickloom.connect import fix_layout, open_redis
+from redis.exceptions import RedisError
+
+from clickloom.connect import open_redis
+from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
+from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
+from services.sessionizer.keeper import Keeper
 from services.sessionizer.schedule import CommitPolicy
-from services.sessionizer.store import PartitionStore
-from services.sessionizer.worker import PartitionWorker
+from services.sessionizer.store import Store
+from services.sessionizer.trimming import Trimmer
+from services.sessionizer.worker import Worker
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     keys = Keys(settings.namespace)
-    owner = f"{socket.gethostname()}-{os.getpid()}"
-    policy = CommitPolicy(
-        interval_us=settings.commit_interval_us, sessions=settings.commit_sessions, lease_us=settings.lease_us
-    )
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)  # sessions hold no cycles: looking through a million of them finds nothing
-    async with open_redis(settings.redis_url) as redis, asyncio.TaskGroup() as workers:
-        await fix_layout(redis, keys=keys, partitions=settings.partitions)
-        for window in settings.parsed_windows():
-            for number in range(settings.partitions):
-                store = PartitionStore(
-                    redis, keys=keys, window=window.name, partition=number, lease_us=settings.lease_us
-                )
-                worker = PartitionWorker(store, window=window, number=number, rules=settings.rules(), policy=policy)
-                workers.create_task(worker.run(owner, stop))
+    windows = settings.parsed_windows()
+    await _lay_out(settings)
+    async with open_redis(settings.redis_url, retries=0) as redis:  # a commit must not be sent twice
+        store = Store(redis, keys=keys, lease_us=settings.lease_us)
+        keeper = Keeper(
+            store,
+            name=f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+            windows={window.name: window for window in windows},
+            partitions=settings.partitions,
+            rules=settings.rules(),
+            policy=CommitPolicy(interval_us=settings.commit_interval_us, sessions=settings.commit_sessions),
+            lease_us=settings.lease_us,
+        )
+        trimmer = Trimmer(redis, keys=keys, retention_us=settings.stream_retention_us)
+        await Worker(store, keeper, trimmer, stop=stop, lease_us=settings.lease_us).run()
+
+
+async def _lay_out(settings: Settings) -> None:
+    try:
+        async with open_redis(settings.redis_url) as redis:
+            await lay_out(
+                redis,
+                keys=Keys(settings.namespace),
+                partitions=settings.partitions,
+                windows=settings.parsed_windows(),
+            )
+    except RedisError as error:
+        raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
 
 
 if __name__ == "__main__":

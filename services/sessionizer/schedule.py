@@ -3,13 +3,19 @@
 from dataclasses import dataclass
 
 IDLE_COMMIT_US = 5_000_000  # a partition without clicks says this often how far its watermark is
+IDLE_US = 100_000  # so often it is told that time goes by
+LONGEST_WAIT_MS = 250
+
+
+def passed(interval_us: int, *, since_us: int, now_us: int) -> bool:
+    """Whether the interval is over; it is when the clock was set back, which must not make it endless."""
+    return not 0 <= now_us - since_us < interval_us
 
 
 @dataclass(frozen=True, slots=True)
 class CommitPolicy:
     interval_us: int  # after this long at the latest, if something happened
     sessions: int  # after this many changed sessions
-    lease_us: int
 
     def begin(self, now_us: int) -> "Schedule":
         """The time since a commit starts anew."""
@@ -22,24 +28,27 @@ class Schedule:
     def __init__(self, policy: CommitPolicy, now_us: int) -> None:
         self._policy = policy
         self._since_us = now_us
-        self._renewed_us = now_us
-        self._entries = 0
+        self._idled_us = now_us
+        self.entries = 0  # read since
 
-    def read(self, entries: int) -> None:
-        self._entries += entries
+    def full(self, changed_sessions: int) -> bool:
+        """Whether a commit is due before anything more is applied."""
+        return changed_sessions >= self._policy.sessions
+
+    def due(self, now_us: int, *, unchanged: bool) -> bool:
+        quiet = unchanged and not self.entries
+        longest_us = IDLE_COMMIT_US if quiet else self._policy.interval_us
+        return passed(longest_us, since_us=self._since_us, now_us=now_us)
+
+    def idle_due(self, now_us: int) -> bool:
+        """Whether it is time to tell a partition that nothing has arrived; says so once."""
+        if not passed(IDLE_US, since_us=self._idled_us, now_us=now_us):
+            return False
+        self._idled_us = now_us
+        return True
 
     def wait_ms(self, now_us: int) -> int:
         """How long a read may block; at least 1, for 0 would block for ever."""
-        return max(1, (self._since_us + self._policy.interval_us - now_us) // 1_000) if self._entries else 250
-
-    def due(self, now_us: int, *, changed_sessions: int, unchanged: bool) -> bool:
-        waited_us = now_us - self._since_us
-        if self._entries or not unchanged:
-            return waited_us >= self._policy.interval_us or changed_sessions >= self._policy.sessions
-        return waited_us >= IDLE_COMMIT_US
-
-    def renewal_due(self, now_us: int) -> bool:
-        return now_us - self._renewed_us >= self._policy.lease_us // 3
-
-    def renewed(self, now_us: int) -> None:
-        self._renewed_us = now_us
+        if not self.entries:
+            return LONGEST_WAIT_MS
+        return min(LONGEST_WAIT_MS, max(1, (self._since_us + self._policy.interval_us - now_us) // 1_000))

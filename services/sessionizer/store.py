@@ -1,124 +1,180 @@
-"""The sessionizer's side of Redis: leases, the stream it reads, and the one step in which everything moves on."""
+"""The sessionizer's side of Redis: leases, the streams it reads, and the one step in which everything moves on."""
 
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from redis.asyncio import Redis
-from redis.asyncio.client import Pipeline
-from redis.exceptions import WatchError
 
 from clickloom.errors import Fenced
 from clickloom.keys import Keys
-from clickloom.streams import START, Entry, as_bytes, read_stream
+from clickloom.metrics import ROLLED_BACK
+from clickloom.streams import START, Entry, as_bytes, read_streams
 from clickloom.windows.partition import Changes, Partition
-from clickloom.wire import FIELD, encode
+from clickloom.wire import encode
+from services.sessionizer.functions import FUNCTIONS
+from services.sessionizer.leases import Lease, Part
+from services.sessionizer.segments import Segments
+
+SEGMENTS = 4  # read at once: one reply must not hold Redis for long
+RESTORED = 2_000  # visitors restored before others get their turn
+
+_REASONS = {"fenced": "its lease has ended, or is another's", "rolled back": "Redis has lost its last commits"}
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
-    """The right to commit one partition of one window, until another epoch begins."""
+class Position:
+    """How far a part is committed."""
 
-    window: str
-    partition: int
-    epoch: int
-    owner: str
-
-    @property
-    def token(self) -> bytes:
-        """What the lease key holds while the lease is ours."""
-        return f"{self.epoch}:{self.owner}".encode()
+    cursor: str
+    commits: int
 
 
-class PartitionStore:
-    """Redis as one (window, partition) sees it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """What moves a part on from one position to the next."""
 
-    def __init__(self, redis: Redis, *, keys: Keys, window: str, partition: int, lease_us: int) -> None:
+    lease: Lease
+    number: int  # of this commit: one more than the position that it starts from
+    since: str  # the cursor that it starts from
+    cursor: str
+    entries: int  # between the two
+    changes: Changes
+    segment: bytes  # empty: no session changed
+    dropped: Sequence[int]  # segments of which nothing counts any more
+
+
+class Store:
+    """Redis as a sessionizer sees it. A call that raises RedisError may or may not have done its work."""
+
+    def __init__(self, redis: Redis, *, keys: Keys, lease_us: int) -> None:
         self._redis = redis
         self._keys = keys
-        self._window = window
-        self._partition = partition
         self._lease_ms = lease_us // 1_000
-        self._lease_key = keys.lease(window, partition)
-        self._progress = keys.progress(window, partition)
-        self._state = keys.state(window, partition)
 
-    async def acquire(self, owner: str) -> Lease | None:
-        """Take the lease if it is free. The epoch only grows, so no two leases are ever alike."""
-        if await self._redis.exists(self._lease_key):
-            return None
-        epoch = await self._redis.incr(self._keys.epoch(self._window, self._partition))
-        lease = Lease(self._window, self._partition, epoch, owner)
-        taken = await self._redis.set(self._lease_key, lease.token, nx=True, px=self._lease_ms)
-        return lease if taken else None
+    async def beat(self, worker: str) -> list[str]:
+        """Say that the worker lives; the names of all that do."""
+        names = await FUNCTIONS.call(self._redis, "beat", [self._keys.workers()], [worker, self._lease_ms])
+        return [as_bytes(name).decode() for name in names]
 
-    async def renew(self, lease: Lease) -> None:
-        """Keep the lease without a commit. Raises Fenced if it is another's."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            await self._check(pipe, lease)
-            pipe.pexpire(self._lease_key, self._lease_ms)
-            await _execute(pipe, lease)
+    async def leave(self, worker: str) -> None:
+        """Say that the worker is gone."""
+        await self._redis.zrem(self._keys.workers(), worker)
+
+    async def owners(self, parts: Collection[Part]) -> dict[Part, str | None]:
+        """Every part's owner; None: its lease is free."""
+        tokens = await self._redis.mget([self._lease_key(part) for part in parts])
+        return {
+            part: None if token is None else as_bytes(token).decode().partition(":")[2]
+            for part, token in zip(parts, tokens, strict=True)
+        }
+
+    async def take(self, part: Part, worker: str) -> Lease | None:
+        """Take the lease if it is free, or the worker's own of another epoch, which ends with that.
+
+        The epoch only grows, so no two leases are ever alike. Once this returns no commit of an earlier one can
+        happen any more, not even one that is still on its way.
+        """
+        keys = [self._lease_key(part), self._progress_key(part)]
+        epoch = await FUNCTIONS.call(self._redis, "take", keys, [worker, self._lease_ms])
+        return Lease(part, int(epoch), worker) if epoch else None
+
+    async def renew(self, leases: Collection[Lease]) -> list[Lease]:
+        """Keep the leases for their time from now on; returns those that are lost."""
+        lost: list[Lease] = []
+        for _, members in groupby(sorted(leases, key=lambda lease: lease.part), key=lambda lease: lease.part.partition):
+            some = list(members)
+            keys = [self._lease_key(lease.part) for lease in some]
+            tokens = [lease.token for lease in some]
+            renewed = await FUNCTIONS.call(self._redis, "renew", keys, [self._lease_ms, *tokens])
+            lost += [lease for lease, kept in zip(some, renewed, strict=True) if not kept]
+        return lost
 
     async def release(self, lease: Lease) -> None:
         """Let another worker take over at once. Raises Fenced if one already has."""
-        async with self._redis.pipeline(transaction=True) as pipe:
-            await self._check(pipe, lease)
-            pipe.delete(self._lease_key)
-            await _execute(pipe, lease)
+        if not await FUNCTIONS.call(self._redis, "release", [self._lease_key(lease.part)], [lease.token]):
+            raise Fenced(f"{lease}: another has taken it")
 
-    async def load(self, partition: Partition) -> str:
-        """Bring an empty partition to its last commit; returns the cursor."""
-        cursor, meta = await self._redis.hmget(self._progress, ["cursor", "meta"])
-        if cursor is None or meta is None:
-            return START
+    async def load(self, part: Part, partition: Partition, segments: Segments) -> Position:
+        """Bring an empty partition to its last commit. The lease must be ours: then nothing moves meanwhile."""
+        progress = self._progress_key(part)
+        cursor, commits, meta = await self._redis.hmget(progress, ["cursor", "commits", "meta"])
+        if cursor is None or commits is None or meta is None:
+            return Position(START, 0)
         for bucket in partition.restore_meta(as_bytes(meta)):
-            stored = await self._redis.get(self._keys.seen(self._window, self._partition, bucket))
+            stored = await self._redis.get(self._seen_key(part, bucket))
             partition.restore_seen(bucket, as_bytes(stored or b""))
-        async for key, value in self._redis.hscan_iter(self._state, count=1_000):
-            partition.restore_sessions(as_bytes(key).decode(), as_bytes(value))
-        return as_bytes(cursor).decode()
+        for count, (visitor, value) in enumerate((await self._sessions(part, segments)).items(), start=1):
+            partition.restore_sessions(visitor, value)
+            if count % RESTORED == 0:
+                await asyncio.sleep(0)
+        return Position(as_bytes(cursor).decode(), int(commits))
 
-    async def read(self, cursor: str, *, count: int, block_ms: int) -> list[Entry]:
-        """The entries after the cursor; empty if none came within `block_ms`."""
-        return await read_stream(
-            self._redis, self._keys.clicks(self._partition), cursor, count=count, block_ms=block_ms
-        )
+    async def _sessions(self, part: Part, segments: Segments) -> dict[str, bytes]:
+        """Every visitor's sessions as the newest segment has them."""
+        state = self._state_key(part)
+        numbers = sorted(int(number) for number in await self._redis.hkeys(state))
+        sessions: dict[str, bytes] = {}
+        for first in range(0, len(numbers), SEGMENTS):
+            some = numbers[first : first + SEGMENTS]
+            values = await self._redis.hmget(state, list(map(str, some)))
+            for number, value in zip(some, values, strict=True):
+                segments.restore(number, as_bytes(value), sessions)
+        return sessions
 
-    async def commit(self, lease: Lease, *, cursor: str, changes: Changes) -> None:
-        """Move state, cursor and output on in one MULTI/EXEC, if the lease is still ours.
+    async def read(self, cursors: Mapping[int, str], *, count: int, block_ms: int | None) -> dict[int, list[Entry]]:
+        """By partition the entries after its cursor; only of partitions that have any."""
+        partition_of = {self._keys.clicks(partition): partition for partition in cursors}
+        streams = {stream: cursors[partition] for stream, partition in partition_of.items()}
+        found = await read_streams(self._redis, streams, count=count, block_ms=block_ms)
+        return {partition_of[stream]: entries for stream, entries in found.items()}
 
-        1. WATCH the lease and read it: another's token, or none, raises Fenced and nothing is written.
-        2. State: changed and forgotten sessions, ids seen and dropped.
+    async def commit(self, commit: Commit) -> None:
+        """Move state, output and cursor on in one Redis Function.
+
+        1. The fence: the lease's key must hold our epoch, and the last commit must be the one that we know of. Else
+           nothing is written and Fenced is raised: another worker took over, or Redis lost its last commits.
+        2. State: the changed sessions as one segment, outdated segments dropped, ids seen and dropped.
         3. Output: the changelog's rows, the commit's numbers.
-        4. Progress: cursor, watermark and names; the lease renewed.
+        4. Progress: count of commits, cursor, watermark; the lease renewed; the cursor shown as a consumer group.
 
-        EXEC applies 2 to 4 whole or not at all. A crash before it leaves the last commit, from which the next owner
-        reads the same entries again; a crash after it leaves this one. If the lease changed hands between 1 and EXEC,
-        WATCH makes EXEC fail.
+        Redis runs the function whole before anything else and writes it to its log as one transaction. A crash
+        before it leaves the last commit, from which the next owner reads the same entries again; a crash after it
+        leaves this one. Between the two there is nothing to leave.
+
+        If the connection is lost before the answer, the commit may have happened, or may still be on its way. It is
+        not sent again: the worker takes the part anew, which fences off the old epoch, and loads what is stored.
         """
-        async with self._redis.pipeline(transaction=True) as pipe:
-            await self._check(pipe, lease)
-            if changes.sessions:
-                pipe.hset(self._state, items=[part for pair in changes.sessions.items() for part in pair])
-            if changes.forgotten:
-                pipe.hdel(self._state, *changes.forgotten)
-            for bucket, ids in changes.seen_added.items():
-                pipe.append(self._keys.seen(self._window, self._partition, bucket), ids)
-            for bucket in changes.seen_dropped:
-                pipe.delete(self._keys.seen(self._window, self._partition, bucket))
-            pipe.xadd(self._keys.sessions(self._window, self._partition), {FIELD: encode(changes.changelog)})
-            pipe.xadd(self._keys.metrics(self._partition), {FIELD: encode(changes.metrics)})
-            pipe.hset(self._progress, mapping={"cursor": cursor, "meta": changes.meta})
-            pipe.pexpire(self._lease_key, self._lease_ms)
-            await _execute(pipe, lease)
+        part, changes = commit.lease.part, commit.changes
+        keys = [
+            *(self._lease_key(part), self._progress_key(part), self._keys.clicks(part.partition)),
+            *(self._state_key(part), self._keys.sessions(part.window, part.partition)),
+            self._keys.metrics(part.partition),
+            *(self._seen_key(part, bucket) for bucket in [*changes.seen_added, *changes.seen_dropped]),
+        ]
+        arguments = [
+            *(commit.lease.token, self._lease_ms, commit.number),
+            *(part.window, commit.since, commit.cursor, commit.entries),
+            *(changes.meta, changes.metrics.committed_us, changes.changelog.watermark_us),
+            *(encode(changes.changelog), encode(changes.metrics)),
+            *(commit.segment, len(commit.dropped), *commit.dropped),
+            *changes.seen_added.values(),
+        ]
+        outcome = as_bytes(await FUNCTIONS.call(self._redis, "commit", keys, arguments)).decode()
+        if outcome == "rolled back":
+            ROLLED_BACK.labels(part.window).inc()
+        if outcome != "done":
+            raise Fenced(f"{commit.lease}: {_REASONS[outcome]}")
 
-    async def _check(self, pipe: Pipeline, lease: Lease) -> None:
-        await pipe.watch(self._lease_key)
-        if await pipe.get(self._lease_key) != lease.token:
-            raise Fenced(f"partition {lease.partition} of window {lease.window} has another owner")
-        pipe.multi()  # type: ignore[no-untyped-call]  # redis-py gives it no types
+    def _lease_key(self, part: Part) -> str:
+        return self._keys.lease(part.window, part.partition)
 
+    def _progress_key(self, part: Part) -> str:
+        return self._keys.progress(part.window, part.partition)
 
-async def _execute(pipe: Pipeline, lease: Lease) -> None:
-    try:
-        await pipe.execute()
-    except WatchError as error:
-        raise Fenced(f"partition {lease.partition} of window {lease.window} changed hands during a commit") from error
+    def _state_key(self, part: Part) -> str:
+        return self._keys.state(part.window, part.partition)
+
+    def _seen_key(self, part: Part, bucket: int) -> str:
+        return self._keys.seen(part.window, part.partition, bucket)

@@ -1,0 +1,138 @@
+"""How a Redis is laid out: what was fixed at first start, and who reads which stream.
+
+A stream is trimmed up to what all its registered readers have committed. So every reader is registered before anything
+could be trimmed: a sessionizer, the only service that trims, registers the windows and the persister before it begins,
+even if there has never been a persister.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from redis.asyncio import Redis
+
+from clickloom.connect import fix_layout
+from clickloom.errors import InvalidSetting
+from clickloom.keys import Keys
+from clickloom.streams import as_bytes, readers_of, register_reader, remove_reader
+from clickloom.times import format_duration
+from clickloom.windows.spec import SessionWindow, Window
+
+PERSISTER = "persister"  # the reader that brings every stream into Postgres
+_REGISTERED, _REMOVED = "registered", "removed"
+_WINDOW = "window:"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What Redis says of itself."""
+
+    partitions: int
+    windows: dict[str, str]  # name → definition; also those that are in the settings no more
+    persisted: bool  # whether the persister is a registered reader
+
+    def streams(self, keys: Keys) -> dict[str, set[str]]:
+        """Every stream that has readers, with their names."""
+        persister = {PERSISTER} if self.persisted else set[str]()
+        found = {keys.rejected(): set(persister)}
+        for number in range(self.partitions):
+            found[keys.clicks(number)] = {*self.windows, *persister}
+            found.update((keys.sessions(window, number), set(persister)) for window in self.windows)
+        return found
+
+
+async def read_layout(redis: Redis, keys: Keys) -> Layout:
+    """Raises InvalidSetting if nothing was ever laid out there."""
+    stored = {as_bytes(name).decode(): as_bytes(value).decode() for name, value in (await _fields(redis, keys)).items()}
+    if "partitions" not in stored:
+        name = f" under the namespace {keys.namespace!r}" if keys.namespace else ""
+        raise InvalidSetting(f"there is no Clickloom in this Redis{name}: check REDIS_URL and NAMESPACE")
+    windows = {field.removeprefix(_WINDOW): text for field, text in stored.items() if field.startswith(_WINDOW)}
+    return Layout(int(stored["partitions"]), windows, stored.get(PERSISTER) == _REGISTERED)
+
+
+async def _fields(redis: Redis, keys: Keys) -> dict[bytes | str, bytes | str]:
+    return await redis.hgetall(keys.layout())
+
+
+async def lay_out(redis: Redis, *, keys: Keys, partitions: int, windows: Sequence[Window]) -> None:
+    """Fix partition count and windows, and register every reader; done again it changes nothing.
+
+    Raises InvalidSetting if the settings are not those that the streams and the sessions in Redis were made with.
+    """
+    await fix_layout(redis, keys=keys, partitions=partitions)
+    for window in windows:
+        await _fix_window(redis, keys, window)
+    await redis.hsetnx(keys.layout(), PERSISTER, _REGISTERED)
+    await _register(redis, keys)
+
+
+async def _fix_window(redis: Redis, keys: Keys, window: Window) -> None:
+    field, text = f"{_WINDOW}{window.name}", definition(window)
+    await redis.hsetnx(keys.layout(), field, text)
+    stored = as_bytes(await redis.hget(keys.layout(), field)).decode()
+    if stored != text:
+        raise InvalidSetting(
+            f"WINDOWS says {window.name} = {text}, but the sessions of {window.name} in this Redis are cut by {stored}:"
+            f" set that again, or give the new definition a name of its own"
+        )
+
+
+def definition(window: Window) -> str:
+    """The window in the words in which it can be set."""
+    if isinstance(window, SessionWindow):
+        longest = format_duration(window.max_duration_us)
+        return f"session(gap={format_duration(window.gap_us)}, max_duration={longest})"
+    return f"stagger(range={format_duration(window.range_us)})"
+
+
+async def register_persister(redis: Redis, keys: Keys) -> None:
+    """A persister that starts is a reader, even if it was removed once."""
+    await redis.hset(keys.layout(), PERSISTER, _REGISTERED)
+    await _register(redis, keys)
+
+
+async def _register(redis: Redis, keys: Keys) -> None:
+    layout = await read_layout(redis, keys)
+    for stream, readers in layout.streams(keys).items():
+        for reader in readers:
+            await register_reader(redis, stream, reader)
+
+
+async def forget_reader(redis: Redis, keys: Keys, name: str) -> list[str]:
+    """Let the streams wait for this reader no more; of a window also forget its sessions that are still open.
+
+    Returns the changelog streams that stay, since the persister has not written all of them yet. Raises InvalidSetting
+    if there is no such reader, or it is being served.
+    """
+    layout = await read_layout(redis, keys)
+    if name in layout.windows:
+        await _check_unserved(redis, keys, layout, name)
+    known = [await remove_reader(redis, stream, name) for stream in layout.streams(keys)]
+    if not any(known) and name not in layout.windows:
+        readers = sorted({*layout.windows, *([PERSISTER] if layout.persisted else [])})
+        raise InvalidSetting(f"{name!r} reads nothing here; registered are {', '.join(readers)}")
+    if name == PERSISTER:
+        await redis.hset(keys.layout(), PERSISTER, _REMOVED)
+    return await _forget_window(redis, keys, layout, name) if name in layout.windows else []
+
+
+async def _check_unserved(redis: Redis, keys: Keys, layout: Layout, window: str) -> None:
+    for number in range(layout.partitions):
+        if await redis.exists(keys.lease(window, number)):
+            raise InvalidSetting(f"{window} is being served: take it out of WINDOWS and restart the sessionizers first")
+
+
+async def _forget_window(redis: Redis, keys: Keys, layout: Layout, window: str) -> list[str]:
+    kept: list[str] = []
+    for number in range(layout.partitions):
+        await redis.unlink(keys.state(window, number), keys.progress(window, number))
+        async for seen in redis.scan_iter(match=keys.seen_pattern(window, number), count=1_000):
+            await redis.unlink(seen)
+        changelog = keys.sessions(window, number)
+        if any(reader.lag != 0 for reader in await readers_of(redis, changelog)):
+            kept.append(changelog)
+        else:
+            await redis.unlink(changelog)
+    if not kept:
+        await redis.hdel(keys.layout(), f"{_WINDOW}{window}")
+    return kept

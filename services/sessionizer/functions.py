@@ -1,0 +1,68 @@
+"""What the sessionizer has Redis do in one step: the commit, and all that concerns leases."""
+
+from clickloom.functions import Library
+from clickloom.streams import SHOW_SOURCE
+
+# A function that fails half way is not undone. So nothing here fails after its first write: keys are only ever
+# written by these functions, and Redis being full does not matter to them.
+_SOURCE = (
+    SHOW_SOURCE
+    + """
+local function commit(keys, args)
+  local lease, progress, clicks, state, sessions, metrics = unpack(keys, 1, 6)
+  local token, lease_ms, number, reader, since, cursor, entries = unpack(args, 1, 7)
+  local meta, committed_us, watermark_us, changelog, numbers, segment, dropped = unpack(args, 8, 14)
+  if redis.call('GET', lease) ~= token then return 'fenced' end
+  if tonumber(redis.call('HGET', progress, 'commits') or 0) ~= number - 1 then return 'rolled back' end
+
+  if segment ~= '' then redis.call('HSET', state, number, segment) end
+  for at = 15, 14 + dropped do redis.call('HDEL', state, args[at]) end
+  local added = #args - 14 - dropped
+  for at = 1, added do redis.call('APPEND', keys[6 + at], args[14 + dropped + at]) end
+  for at = 7 + added, #keys do redis.call('UNLINK', keys[at]) end
+
+  redis.call('XADD', sessions, '*', 'b', changelog)
+  redis.call('XADD', metrics, '*', 'b', numbers)
+
+  redis.call('HSET', progress, 'commits', number, 'cursor', cursor, 'meta', meta,
+    'committed_us', committed_us, 'watermark_us', watermark_us)
+  redis.call('PEXPIRE', lease, lease_ms)
+  show(clicks, reader, since, cursor, tonumber(entries))
+  return 'done'
+end
+
+local function take(keys, args)
+  local lease, progress = unpack(keys)
+  local worker, lease_ms = unpack(args)
+  local token = redis.call('GET', lease)
+  if token and token:match('^%d+:(.*)$') ~= worker then return 0 end
+  local epoch = redis.call('HINCRBY', progress, 'epoch', 1)
+  redis.call('SET', lease, epoch .. ':' .. worker, 'PX', lease_ms)
+  return epoch
+end
+
+local function renew(keys, args)
+  local renewed = {}
+  for at, lease in ipairs(keys) do
+    local ours = redis.call('GET', lease) == args[1 + at]
+    renewed[at] = ours and redis.call('PEXPIRE', lease, args[1]) or 0
+  end
+  return renewed
+end
+
+local function release(keys, args)
+  if redis.call('GET', keys[1]) ~= args[1] then return 0 end
+  return redis.call('DEL', keys[1])
+end
+
+local function beat(keys, args)
+  local time = redis.call('TIME')
+  local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', now_ms)
+  redis.call('ZADD', keys[1], now_ms + args[2], args[1])
+  return redis.call('ZRANGE', keys[1], 0, -1)
+end
+"""
+)
+
+FUNCTIONS = Library(_SOURCE, functions=["commit", "take", "renew", "release", "beat"])

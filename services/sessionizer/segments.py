@@ -1,0 +1,93 @@
+"""How a part's sessions are kept in Redis: a log of segments, one a commit. Pure.
+
+A segment holds the sessions that its commit changed, as one value. The newest value of a visitor counts; when too much
+of the log is outdated, a commit writes what still counts of the oldest segments once more, and drops them
+(see docs/decisions/0002-commit-by-function.md).
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from clickloom.errors import UnknownVersion
+from clickloom.wire import encode
+
+VERSION = 1
+SLACK_BYTES = 256 * 1024  # outdated bytes that are never worth a rewrite
+REWRITTEN = 2_000  # visitors written once more by one commit, at most and until the segment is done
+
+_BYTES_BITS = 32
+
+
+class Segment(msgspec.Struct, array_like=True, gc=False):
+    """What one commit changed."""
+
+    version: int
+    sessions: dict[str, bytes]  # visitor's key → its live sessions
+    forgotten: list[str]  # visitors of whom nothing is left, but for older segments
+
+
+_decode = msgspec.msgpack.Decoder(Segment).decode
+
+
+def decode_segment(stored: bytes) -> Segment:
+    """Raises UnknownVersion."""
+    segment = _decode(stored)
+    if segment.version != VERSION:
+        raise UnknownVersion(f"state of version {segment.version}; this software reads version {VERSION}")
+    return segment
+
+
+class Segments:
+    """Which segment holds each visitor's newest sessions, and which are to be dropped."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, int] = {}  # visitor → number of the segment and bytes of the value, in one integer
+        self._visitors: dict[int, Sequence[str]] = {}  # oldest segment first
+        self._bytes: dict[int, int] = {}
+        self._stored_bytes = 0
+        self._live_bytes = 0
+        self._dropped: list[int] = []
+
+    def restore(self, number: int, stored: bytes, sessions: dict[str, bytes]) -> None:
+        """Take back one segment, the oldest first, and bring the sessions up to it. Raises UnknownVersion."""
+        segment = decode_segment(stored)
+        self._note(number, segment, len(stored))
+        sessions.update(segment.sessions)
+        for visitor in segment.forgotten:
+            sessions.pop(visitor, None)
+
+    def outdated(self) -> list[str]:
+        """Visitors to be written once more with the next segment, so that the oldest can go."""
+        visitors: list[str] = []
+        while self._stored_bytes > 2 * self._live_bytes + SLACK_BYTES and len(visitors) < REWRITTEN:
+            oldest = next(iter(self._visitors))
+            members = self._visitors.pop(oldest)
+            visitors += [visitor for visitor in members if self._newest.get(visitor, -1) >> _BYTES_BITS == oldest]
+            self._stored_bytes -= self._bytes.pop(oldest)
+            self._dropped.append(oldest)
+        return visitors
+
+    def add(self, number: int, sessions: dict[str, bytes], forgotten: Sequence[str]) -> tuple[bytes, list[int]]:
+        """The segment of commit `number`, empty if nothing changed, and the numbers of those that it replaces."""
+        dropped, self._dropped = self._dropped, []
+        segment = Segment(VERSION, sessions, [visitor for visitor in forgotten if visitor in self._newest])
+        if not (segment.sessions or segment.forgotten):
+            return b"", dropped
+        value = encode(segment)
+        self._note(number, segment, len(value))
+        return value, dropped
+
+    def _note(self, number: int, segment: Segment, size: int) -> None:
+        newest, live_bytes, tag = self._newest, self._live_bytes, number << _BYTES_BITS
+        mask = (1 << _BYTES_BITS) - 1
+        for visitor, value in segment.sessions.items():
+            length = len(value)
+            live_bytes += length - (newest.get(visitor, 0) & mask)
+            newest[visitor] = tag | length
+        for visitor in segment.forgotten:
+            live_bytes -= newest.pop(visitor, 0) & mask
+        self._live_bytes = live_bytes
+        self._visitors[number] = list(segment.sessions)
+        self._bytes[number] = size
+        self._stored_bytes += size

@@ -1,0 +1,80 @@
+"""One part while its lease is ours: its sessions in memory, how far they are, and the next commit. No I/O."""
+
+import asyncio
+
+from clickloom.metrics import CLICKS, COMMITS, UNDECODABLE
+from clickloom.windows.partition import Partition
+from clickloom.wire import RecordBatch
+from services.sessionizer.leases import Lease
+from services.sessionizer.schedule import CommitPolicy
+from services.sessionizer.segments import Segments
+from services.sessionizer.store import Commit, Position
+
+
+class Served:
+    """Begins where the store is. After a commit that failed it is of no use any more: the part is loaded anew."""
+
+    def __init__(
+        self, lease: Lease, partition: Partition, segments: Segments, *, at: Position, policy: CommitPolicy, now_us: int
+    ) -> None:
+        self.lease = lease
+        self.cursor = at.cursor  # of the last entry applied
+        self.committing: asyncio.Task[None] | None = None
+        self._partition = partition
+        self._segments = segments
+        self._since = at.cursor  # of the last commit taken
+        self._commits = at.commits
+        self._undecodable = 0
+        self._policy = policy
+        self.schedule = policy.begin(now_us)
+
+    def apply(self, entry_id: str, batch: RecordBatch | None) -> None:
+        """One entry of the stream; None: it could not be decoded. It has no effect then but to be counted."""
+        self.cursor = entry_id
+        self.schedule.entries += 1
+        if batch is None:
+            self._undecodable += 1
+            UNDECODABLE.labels(self.lease.part.window).inc()
+            return
+        self._partition.apply(batch)
+        CLICKS.labels(self.lease.part.window).inc(len(batch))
+
+    def idle(self, now_us: int) -> None:
+        """Nothing has arrived up to now."""
+        if self.schedule.idle_due(now_us):
+            self._partition.idle(now_us)
+
+    @property
+    def full(self) -> bool:
+        """So much has changed that a commit must come before more is applied."""
+        return self.schedule.full(self._partition.changed_sessions)
+
+    def due(self, now_us: int) -> bool:
+        return self.full or self.schedule.due(now_us, unchanged=self._partition.unchanged)
+
+    @property
+    def settled(self) -> bool:
+        """Nothing is applied that no commit has taken."""
+        return not self.schedule.entries and self._partition.unchanged
+
+    def take_commit(self, now_us: int) -> Commit:
+        """All that was applied since the last one, as one commit."""
+        self._partition.rewrite(self._segments.outdated())
+        changes = self._partition.take_changes(now_us)
+        changes.metrics.undecodable, self._undecodable = self._undecodable, 0
+        self._commits += 1
+        segment, dropped = self._segments.add(self._commits, changes.sessions, changes.forgotten)
+        since, self._since = self._since, self.cursor
+        entries = self.schedule.entries
+        self.schedule = self._policy.begin(now_us)
+        COMMITS.labels(self.lease.part.window).inc()
+        return Commit(
+            lease=self.lease,
+            number=self._commits,
+            since=since,
+            cursor=self.cursor,
+            entries=entries,
+            changes=changes,
+            segment=segment,
+            dropped=dropped,
+        )

@@ -1,0 +1,71 @@
+"""Trims streams up to what every registered reader has committed, never by length.
+
+Whoever serves a partition under the first window trims the partition's streams. That needs no fence: cursors only move
+ahead, so one who has lost the partition unawares trims less than he may, never more.
+"""
+
+from collections.abc import Collection, Iterable
+
+import structlog
+from redis.asyncio import Redis
+
+from clickloom.keys import Keys
+from clickloom.layout import read_layout
+from clickloom.streams import Reader, next_id, readers_of, split_id
+from clickloom.times import MINUTE_US
+
+log = structlog.get_logger()
+
+UNREAD_KEPT_MS = 60 * MINUTE_US // 1_000  # of streams that are only watched: metrics, and all that nobody is to store
+TRIMMED = 1_000  # entries at once: a long way to trim must not hold Redis
+
+
+def least_kept(readers: Iterable[Reader], *, now_ms: int, retention_ms: int) -> str:
+    """The id of the first entry that stays: after the least cursor, and younger than the retention."""
+    unread = [next_id(reader.cursor) for reader in readers]
+    young = [f"{max(0, now_ms - retention_ms)}-0"] if retention_ms else []
+    return min(unread + young, key=split_id)
+
+
+class Trimmer:
+    """Trims the streams of partitions. `now_ms` is Redis' own clock, by which entries have their ids."""
+
+    def __init__(self, redis: Redis, *, keys: Keys, retention_us: int) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._retention_ms = retention_us // 1_000
+        self._trimmed: dict[str, str] = {}  # stream → up to where
+        self._held_up: set[str] = set()
+
+    async def trim(self, partitions: Collection[int]) -> None:
+        """Once, every stream of these partitions."""
+        if not partitions:
+            return
+        layout = await read_layout(self._redis, self._keys)
+        seconds, _ = await self._redis.time()
+        readers_of_stream = layout.streams(self._keys)
+        for number in partitions:
+            streams = [self._keys.clicks(number), *(self._keys.sessions(window, number) for window in layout.windows)]
+            for stream in [*streams, *([self._keys.rejected()] if number == 0 else [])]:
+                await self._trim_read(stream, readers_of_stream[stream], now_ms=seconds * 1_000)
+            await self._trim_to(self._keys.metrics(number), f"{seconds * 1_000 - UNREAD_KEPT_MS}-0")
+
+    async def _trim_read(self, stream: str, expected: set[str], *, now_ms: int) -> None:
+        readers = await readers_of(self._redis, stream)
+        missing = expected - {reader.name for reader in readers}
+        if missing:
+            if stream not in self._held_up:
+                log.error("trim.held_up", stream=stream, missing=sorted(missing), remedy="restart a sessionizer")
+            self._held_up.add(stream)
+            return
+        self._held_up.discard(stream)
+        retention_ms = self._retention_ms if readers else max(self._retention_ms, UNREAD_KEPT_MS)
+        await self._trim_to(stream, least_kept(readers, now_ms=now_ms, retention_ms=retention_ms))
+
+    async def _trim_to(self, stream: str, first_kept: str) -> None:
+        if self._trimmed.get(stream) == first_kept:
+            return
+        while await self._redis.xtrim(stream, minid=first_kept, approximate=True, limit=TRIMMED):
+            pass
+        await self._redis.xtrim(stream, minid=first_kept, approximate=False)  # the rest of one node
+        self._trimmed[stream] = first_kept

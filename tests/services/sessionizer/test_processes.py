@@ -1,0 +1,250 @@
+"""Sessionizers as real processes: whatever happens to them, the sessions are those of one run over the same clicks."""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+from redis.asyncio import Redis
+
+from clickloom.click import Click
+from clickloom.connect import open_redis
+from clickloom.keys import Keys
+from clickloom.publish import Publisher
+from clickloom.settings import Settings
+from clickloom.streams import readers_of
+from clickloom.times import SECOND_US, now_us
+from clickloom.windows.spec import parse_windows
+from clickloom.wire import FIELD, decode_metrics
+from services.cli.embedded import embedded_valkey
+from services.sessionizer.leases import Part
+from services.sessionizer.store import Store
+from tests.changelog import Sessions, expected_sessions, stored_sessions
+from tests.clicks import click
+from tests.processes import Process, Start, until
+from tests.proxy import Moment, proxy_before
+
+WINDOWS = "visits = session(gap=30m); minutes = stagger(range=1s)"
+BUSY = {"WINDOWS": WINDOWS, "COMMIT_INTERVAL": "10ms", "LEASE": "2s"}  # so that many commits are hit
+CLICKS = 6_000
+SPACING_S = 0.5  # of event time, between two clicks
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Clicks that are published, some at a time, and what must come of them."""
+
+    redis: Redis
+    keys: Keys
+    settings: Settings
+    clicks: Sequence[Click]
+
+    @asynccontextmanager
+    async def running(self, *, seconds: float) -> AsyncIterator[None]:
+        """Publish all of it, over about that time, while the block runs."""
+        publishing = asyncio.create_task(self._publish(seconds))
+        try:
+            yield
+        finally:
+            await publishing
+
+    async def _publish(self, seconds: float) -> None:
+        step = 60
+        for start in range(0, len(self.clicks), step):
+            await self._publisher.publish(self.clicks[start : start + step], arrival_us=now_us())
+            await asyncio.sleep(seconds * step / len(self.clicks))
+
+    @property
+    def _publisher(self) -> Publisher:
+        return Publisher(self.redis, keys=self.keys, partitions=self.settings.partitions)
+
+    async def all_read(self) -> bool:
+        """Whether every window has committed all there is."""
+        lags = Counter[str]()
+        for number in range(self.settings.partitions):
+            for reader in await readers_of(self.redis, self.keys.clicks(number)):
+                lags[reader.name] += 1 if reader.lag == 0 else 0
+        return all(lags[window] == self.settings.partitions for window in ("visits", "minutes"))
+
+    async def becomes_exact(self) -> None:
+        """End the input; wait until all is read and the sessions are the ones of one run, each once."""
+        end_us = self.clicks[-1].time_us + 10 * 86_400 * SECOND_US
+        await self._publisher.end_input(watermark_us=end_us, arrival_us=now_us())
+        await until(self.all_read, what="all clicks to be read")
+        for window in parse_windows(WINDOWS):
+            expected = expected_sessions(
+                self.clicks, window, self.settings.rules(), partitions=self.settings.partitions, end_us=end_us
+            )
+
+            async def complete(window: str = window.name, count: int = len(expected)) -> bool:
+                return len(await stored_sessions(self.redis, self.keys, window, self.settings.partitions)) >= count
+
+            await until(complete, what=f"the sessions of {window.name}")
+            stored = await stored_sessions(self.redis, self.keys, window.name, self.settings.partitions)
+            assert _whatever_version(stored) == _whatever_version(expected)
+
+    async def owners(self) -> Counter[str | None]:
+        """How many leases each worker holds."""
+        store = Store(self.redis, keys=self.keys, lease_us=0)
+        parts = [Part(number, window) for number in range(self.settings.partitions) for window in ("visits", "minutes")]
+        return Counter((await store.owners(parts)).values())
+
+    def held_by(self, *pids: int) -> Callable[[], Awaitable[bool]]:
+        """Whether the processes hold all leases between them, evenly."""
+
+        async def evenly() -> bool:
+            owners = await self.owners()
+            shares = sorted((int((owner or "-0-").split("-")[-2]), count) for owner, count in owners.items())
+            return shares == sorted((pid, 2 * self.settings.partitions // len(pids)) for pid in pids)
+
+        return evenly
+
+
+def _whatever_version(sessions: Sessions) -> Sessions:
+    """The stagger window goes by the arrival clock: how often a row was revised depends on when clicks came."""
+    return Sessions((uid, msgspec.structs.replace(session, version=1)) for uid, session in sessions.items())
+
+
+def clicks_of_a_day(count: int = CLICKS, *, seed: int = 1) -> list[Click]:
+    random = Random(seed)
+    return [
+        click(SPACING_S * number, user=str(random.randrange(count // 10)), event=random.choice(["a", "b", "c"]))
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def flow(redis: Redis, keys: Keys, settings: Settings) -> Flow:
+    return Flow(redis, keys, settings, clicks_of_a_day())
+
+
+async def serving(start: Start, flow: Flow, count: int = 1, **more: str) -> list[Process]:
+    """So many sessionizers that share the leases evenly."""
+    processes = [start("sessionizer", **{**BUSY, **more}) for _ in range(count)]
+    await until(flow.held_by(*(process.pid for process in processes)), what=f"{count} to share evenly")
+    return processes
+
+
+async def test_killed_again_and_again_a_sessionizer_loses_nothing_and_repeats_nothing(start: Start, flow: Flow) -> None:
+    processes = await serving(start, flow, 2, LEASE="1s")
+    random = Random(5)
+    async with flow.running(seconds=8):
+        for turn in range(6):
+            await asyncio.sleep(random.uniform(0.2, 1.2))  # a moment like any other
+            processes[turn % 2].kill()
+            processes[turn % 2] = start("sessionizer", **BUSY)
+    await flow.becomes_exact()
+
+
+async def test_two_share_evenly_and_each_takes_all_when_the_other_is_lost(start: Start, flow: Flow) -> None:
+    first, second = await serving(start, flow, 2)
+    async with flow.running(seconds=4):
+        first.kill()
+        await until(flow.held_by(second.pid), what="the other to take all")
+        third = start("sessionizer", **BUSY)
+        await until(flow.held_by(second.pid, third.pid), what="the third to be given its share")
+        second.kill()
+        await until(flow.held_by(third.pid), what="the third to take all")
+    await flow.becomes_exact()
+
+
+async def test_asked_to_stop_it_hands_over_long_before_its_leases_end(start: Start, flow: Flow) -> None:
+    first, second = await serving(start, flow, 2, LEASE="10m")
+    async with flow.running(seconds=2):
+        assert first.stop() == 0
+        await until(flow.held_by(second.pid), what="the other to take all")
+    await flow.becomes_exact()
+
+
+async def test_stopped_past_its_leases_and_continued_it_writes_nothing_lets_go_and_takes_its_share_again(
+    start: Start, flow: Flow
+) -> None:
+    first, second = await serving(start, flow, 2)
+    async with flow.running(seconds=6):
+        await asyncio.sleep(0.5)  # in the midst of it
+        first.signal(signal.SIGSTOP)
+        await until(flow.held_by(second.pid), what="the other to take all")
+        first.signal(signal.SIGCONT)
+        await first.logged("partition.lost")
+        await until(flow.held_by(first.pid, second.pid), what="both to share again")
+    await flow.becomes_exact()
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(
+    start: Start, flow: Flow, moment: Moment
+) -> None:
+    async with proxy_before(flow.settings.redis_url) as proxy:
+        (process,) = await serving(start, flow, REDIS_URL=proxy.url)
+        async with flow.running(seconds=4):
+            for cuts in range(1, 6):
+                proxy.cut("commit_", moment, times=1)
+
+                async def done(cuts: int = cuts) -> bool:
+                    return proxy.cuts == cuts
+
+                await until(done, what="the connection to be cut")
+                await process.logged("partition.lost", times=cuts)
+        await flow.becomes_exact()
+
+
+@pytest.mark.parametrize("step", ["take_", "beat_", "XREAD", "HMGET", "release_"])
+async def test_a_connection_cut_at_any_other_step_changes_nothing_either(start: Start, flow: Flow, step: str) -> None:
+    async with proxy_before(flow.settings.redis_url) as proxy:
+        proxy.cut(step, "after", times=3)
+        (first,) = await serving(start, flow, REDIS_URL=proxy.url)
+        async with flow.running(seconds=1):
+            second = start("sessionizer", **BUSY)  # it is given its share, then all
+            await until(flow.held_by(first.pid, second.pid), what="both to share")
+            first.signal(signal.SIGTERM)
+            assert await first.ended() == 0
+        await flow.becomes_exact()
+        assert proxy.cuts
+
+
+async def test_redis_killed_and_started_again_is_waited_for(start: Start, flow: Flow, tmp_path: Path) -> None:
+    folder = tmp_path / "valkey"
+    with ExitStack() as servers:
+        url = servers.enter_context(embedded_valkey(folder))
+        async with open_redis(url, retries=100) as redis:
+            own = Flow(redis, flow.keys, flow.settings, flow.clicks)
+            await serving(start, own, 2, REDIS_URL=url)
+            async with own.running(seconds=4):
+                for _ in range(2):
+                    await asyncio.sleep(0.7)
+                    os.kill(int((folder / "valkey.pid").read_text()), signal.SIGKILL)
+                    servers.enter_context(embedded_valkey(folder))
+            await own.becomes_exact()
+
+
+async def test_an_entry_that_cannot_be_decoded_is_counted_and_the_partition_goes_on(start: Start, flow: Flow) -> None:
+    stream = flow.keys.clicks(0)
+    await flow.redis.xadd(stream, {FIELD: b"rubbish"})
+    await flow.redis.xadd(stream, {b"other": b"field"})
+    await serving(start, flow)
+    async with flow.running(seconds=0):
+        pass
+    await flow.becomes_exact()
+    entries: Any = await flow.redis.xrange(flow.keys.metrics(0))
+    counted = Counter[str]()
+    for _, fields in entries:
+        metrics = decode_metrics(fields[FIELD])
+        counted[metrics.window] += metrics.undecodable
+    assert counted == {"visits": 2, "minutes": 2}
+
+
+async def test_an_entry_of_a_later_version_stops_it_and_stays(start: Start, flow: Flow) -> None:
+    (process,) = await serving(start, flow)
+    await flow.redis.xadd(flow.keys.clicks(0), {FIELD: msgspec.msgpack.encode([2, "of tomorrow"])})
+    assert await process.ended() == 1
+    assert "upgrade every service" in process.output.splitlines()[-1]
+    assert {reader.lag for reader in await readers_of(flow.redis, flow.keys.clicks(0))} == {1}
+    assert await flow.owners() == {None: 2 * flow.settings.partitions}
