@@ -82,6 +82,7 @@ async def test_removing_a_window_keeps_what_the_persister_has_not_written_of_it(
     assert await forget_reader(redis, keys, "minutes") == [changelog]
     assert await redis.xlen(changelog) == 1
     assert not await redis.exists(keys.sessions("minutes", 0))
+    assert (await read_layout(redis, keys)).streams(keys, 1)[keys.clicks(1)] == {"visits", PERSISTER}
     await show_cursor(redis, changelog, PERSISTER, entry, since=START, entries=1)
     assert await forget_reader(redis, keys, "minutes") == []
     assert not await redis.exists(changelog)
