@@ -5,6 +5,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from clickloom.errors import InvalidSetting
@@ -33,6 +34,11 @@ def sqlalchemy_url(database_url: str) -> str:
         if database_url.startswith(scheme):
             return "postgresql+psycopg://" + database_url.removeprefix(scheme)
     return database_url
+
+
+def libpq_url(database_url: str) -> str:
+    """The URL without a driver's name, as psycopg itself takes it."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def open_database(url: str, *, application_name: str, pool_size: int = 5) -> AsyncEngine:

@@ -40,13 +40,21 @@ def configure_logs(*, log_format: str, log_level: str, service: str) -> None:
 
 def run_service(name: str, serve: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
     """Run `serve` until it returns; SIGTERM and SIGINT set its stop event. Exits 1 on an error, with one line."""
+    failed = False
     try:
         settings = load_settings()
         configure_logs(log_format=settings.log_format, log_level=settings.log_level, service=name)
         run_loop(_until_stopped(settings, serve))
-    except ClickloomError as error:
-        structlog.get_logger().error("service.failed", reason=str(error))
+    except* ClickloomError as group:  # of a task group, or alone
+        structlog.get_logger().error("service.failed", reason=str(_first(group)))
+        failed = True
+    if failed:
         sys.exit(1)
+
+
+def _first(group: BaseExceptionGroup[ClickloomError]) -> ClickloomError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
 async def _until_stopped(settings: Settings, serve: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:

@@ -91,7 +91,7 @@ sessions = Table(
     Column("experiments", JSONB),
     _required("converted", Boolean),
     _required("orders", Integer),
-    _required("revenue", Numeric(18, 6)),
+    _required("revenue", Numeric),  # a sum: it may be beyond what one click's is
     Column("currency", Text),
     _required("bounced", Boolean),
     _required("closed_by", Text),
@@ -129,6 +129,7 @@ rejected_events = Table(
     Column("stream", Text, primary_key=True),
     Column("entry_ms", BigInteger, primary_key=True),
     Column("entry_seq", Integer, primary_key=True),
+    Column("entry_row", Integer, primary_key=True),  # 0 unless one row of the entry is refused
     _required("rejected_at", Moment),
     _required("source", Text),  # `http`, `replay access.log line 12`, `stream clicks:{3}`
     _required("code", Text),

@@ -1,10 +1,12 @@
 """Real servers out of wheels, one of each a test process; a namespace and a database of its own for every test."""
 
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -19,6 +21,8 @@ from clickloom.settings import Settings
 from services.cli.embedded import embedded_postgres, embedded_valkey
 from tests.processes import Start, starting
 
+Select = Callable[..., list[tuple[Any, ...]]]
+
 
 @dataclass(frozen=True)
 class Stores:
@@ -26,17 +30,30 @@ class Stores:
     postgres_url: str  # of the template database
 
 
+@contextmanager
+def folder_for_stores() -> Iterator[Path]:
+    """Not one of pytest's folders: those are closed to PostgreSQL, which does not run as root even if the tests do,
+    each time that another pytest starts on the machine."""
+    with TemporaryDirectory(prefix="clickloom-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
-def stores(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stores]:
-    folder = tmp_path_factory.mktemp("stores")
-    for parent in (folder, *folder.parents):  # PostgreSQL runs as a user of its own when the tests run as root
-        if parent.owner() == "root" and os.geteuid() == 0:
-            parent.chmod(parent.stat().st_mode | 0o011)
+def stores() -> Iterator[Stores]:
     with ExitStack() as stack:
+        folder = stack.enter_context(folder_for_stores())
         redis_url = stack.enter_context(embedded_valkey(folder / "valkey", {"save": ""}))
         postgres_url = stack.enter_context(embedded_postgres(folder))
         migrations.upgrade(postgres_url)
         yield Stores(redis_url, postgres_url)
+
+
+@pytest.fixture
+def store_folder() -> Iterator[Path]:
+    """For stores of the test's own, which it stops and starts."""
+    with folder_for_stores() as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -70,6 +87,22 @@ def keys(settings: Settings) -> Keys:
 async def redis(settings: Settings) -> AsyncIterator[Redis]:
     async with open_redis(settings.redis_url) as client:
         yield client
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator["psycopg.Connection[tuple[Any, ...]]"]:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def select(database: "psycopg.Connection[tuple[Any, ...]]") -> Select:
+    """The rows of a query."""
+
+    def select(query: str, *values: Any) -> list[tuple[Any, ...]]:
+        return database.execute(query.encode(), values or None).fetchall()
+
+    return select
 
 
 @pytest.fixture

@@ -1,60 +1,102 @@
-"""The generator's loop: what is due is made and published at once."""
+"""Traffic onto the streams: what is due is made and published at once."""
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from random import Random
+from copy import copy
+from itertools import islice
 
 import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from clickloom.click import Click, normalise
+from clickloom.click import Click, normalise, parse_click
+from clickloom.errors import RejectedInput, ServerUnavailable
+from clickloom.keys import Keys
 from clickloom.publish import Publisher
 from clickloom.times import now_us
-from services.generator.traffic import TokenBucket, history_times, make_click
+from clickloom.wire import MAX_PAYLOAD, RejectedEvent
+from services.generator.arrivals import Arrivals, Line
+from services.generator.pace import Slots
 
 log = structlog.get_logger()
 
 TICK_S = 0.05
 CHUNK = 5_000
+SOURCE = "generator"
 
 
-async def publish_history(publisher: Publisher, random: Random, *, span_us: int) -> None:
-    """Back-dated traffic up to now, in event-time order, as fast as Redis takes it."""
-    end_us = now_us()
-    times = history_times(random, begin_us=end_us - span_us, end_us=end_us)
-    for start in range(0, len(times), CHUNK):
-        await _publish(publisher, random, times[start : start + CHUNK])
-    log.info("history.published", clicks=len(times))
+class Feed:
+    """Arrivals onto the streams, in their order."""
 
+    def __init__(self, publisher: Publisher, arrivals: Arrivals, stop: asyncio.Event) -> None:
+        self._publisher = publisher
+        self._arrivals = arrivals
+        self._stop = stop
 
-async def publish_live(publisher: Publisher, random: Random, stop: asyncio.Event, *, rate: float, count: int) -> None:
-    """`rate` events a second until told to stop, or until there were `count` (0: without end)."""
-    bucket = TokenBucket(rate, now_us())
-    sent = 0
-    while not stop.is_set() and (not count or sent < count):
-        moment_us = now_us()
-        due = bucket.take(moment_us)
-        due = min(due, count - sent) if count else due
-        if due:
-            await _publish(publisher, random, [moment_us] * due)
-            sent += due
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), TICK_S)
-    log.info("live.published", clicks=sent)
+    async def publish_history(self, slots: Slots, *, end_us: int) -> None:
+        """Back-dated traffic up to `end_us`, as fast as Redis takes it."""
+        due = slots.until(end_us)
+        while not self._stop.is_set() and (chunk := list(islice(due, CHUNK))):
+            for time_us in chunk:
+                self._arrivals.add(time_us)
+            await self._publish(self._arrivals.take(chunk[-1]))
+        log.info("history.published", lines=self._arrivals.end.lines)
 
+    async def publish_live(self, slots: Slots, *, count: int) -> bool:
+        """As slots come, until told to stop or until there were `count` (0: without end).
 
-async def _publish(publisher: Publisher, random: Random, times: Iterable[int]) -> None:
-    received_us = now_us()
-    clicks = [_normal(make_click(random, time_us), received_us) for time_us in times]
-    while True:
-        try:
-            await publisher.publish(clicks, arrival_us=received_us)
+        What is still under way then is sent at once. Returns whether all of `count` were sent.
+        """
+        made = 0
+        while not self._stop.is_set() and (not count or made < count):
+            moment_us = now_us()
+            for time_us in islice(slots.due(moment_us), count - made if count else None):
+                self._arrivals.add(time_us)
+                made += 1
+            await self._publish(self._arrivals.take(moment_us))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), TICK_S)
+        await self._publish(self._arrivals.finish())
+        log.info("live.published", lines=made)
+        return made == count
+
+    async def _publish(self, lines: list[Line]) -> None:
+        if not lines:
             return
-        except OutOfMemoryError:
-            log.warning("redis.full", remedy="waiting")
-            await asyncio.sleep(1)
+        received_us = now_us()
+        # A copy: one that arrives twice is the same object, and is brought into our form in place.
+        clicks = [_normal(copy(line), received_us) for line in lines if not isinstance(line, bytes)]
+        rejected = [_refused(line, received_us) for line in lines if isinstance(line, bytes)]
+        while True:
+            try:
+                await self._publisher.publish(clicks, arrival_us=received_us)
+                await self._publisher.reject(rejected)
+                return
+            except (OutOfMemoryError, RedisConnectionError, RedisTimeoutError) as error:
+                # What is sent twice so is found by its event_id.
+                if self._stop.is_set():
+                    raise ServerUnavailable(f"stopped with events that Redis did not take: {error}") from error
+                log.warning("redis.refused", reason=str(error), remedy="trying again")
+                await asyncio.sleep(1)
+
+
+async def is_fresh(redis: Redis, *, keys: Keys, partitions: int) -> bool:
+    """Whether there was never a click: to any other watermark, back-dated traffic would be late."""
+    return not any([await redis.exists(keys.clicks(number)) for number in range(partitions)])
 
 
 def _normal(click: Click, received_us: int) -> Click:
     return normalise(click, received_us=received_us, future_bound_us=0, new_event_id=str)
+
+
+def _refused(line: bytes, received_us: int) -> RejectedEvent:
+    """A malformed line as ingest keeps it."""
+    try:
+        _normal(parse_click(line), received_us)
+    except RejectedInput as error:
+        return RejectedEvent(
+            rejected_us=received_us, source=SOURCE, code=error.code, message=str(error), payload=line[:MAX_PAYLOAD]
+        )
+    raise AssertionError(f"a malformed line that is a click: {line!r}")

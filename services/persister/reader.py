@@ -1,7 +1,8 @@
 """One stream into Postgres: read after the cursor that Postgres keeps, write, move the cursor, in one transaction."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from psycopg_pool import AsyncConnectionPool
@@ -10,11 +11,12 @@ from redis.exceptions import ResponseError
 
 from clickloom.keys import Keys
 from clickloom.metrics import ROLLED_BACK, ROWS
-from clickloom.streams import START, Entry, as_bytes, read_stream, split_id
+from clickloom.streams import START, as_bytes, read_stream, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.spec import Window
-from services.persister.rows import Rows, changelog_rows, click_rows, rejected_rows
-from services.persister.writer import Connection, write
+from services.persister.partitions import Connection
+from services.persister.rows import AddEntry, Rows, add_changelog, add_clicks, add_entries, add_rejected
+from services.persister.writer import write
 
 log = structlog.get_logger()
 
@@ -26,38 +28,36 @@ class Source:
     """A stream and how its entries become rows."""
 
     stream: str
-    entries: int  # read at once at the most
-    rows: Callable[[Sequence[Entry]], Rows]
+    entries: int  # in one answer of Redis at the most
+    add: AddEntry
 
 
-def sources(keys: Keys, *, partitions: int, windows: Sequence[Window], buffer_rows: int) -> list[Source]:
-    """Every stream that goes into Postgres."""
-    found = [Source(keys.rejected(), 1_000, lambda entries: rejected_rows(keys.rejected(), entries))]
+def sources(keys: Keys, *, partitions: int, windows: Sequence[Window]) -> list[Source]:
+    """Every stream that goes into Postgres. An entry holds up to 500 clicks, or many thousands of sessions."""
+    found = [Source(keys.rejected(), 1_000, add_rejected)]
     for number in range(partitions):
-        found.append(_clicks(keys.clicks(number), number, buffer_rows))
-        found += [_changelog(keys.sessions(window.name, number), window.name) for window in windows]
+        found.append(Source(keys.clicks(number), 100, partial(add_clicks, number)))
+        for window in windows:
+            found.append(Source(keys.sessions(window.name, number), 4, partial(add_changelog, window.name)))
     return found
-
-
-def _clicks(stream: str, partition: int, buffer_rows: int) -> Source:
-    return Source(stream, max(1, buffer_rows // 500), lambda entries: click_rows(stream, partition, entries))
-
-
-def _changelog(stream: str, window: str) -> Source:
-    return Source(stream, 16, lambda entries: changelog_rows(stream, window, entries))
 
 
 class StreamReader:
     """Moves one stream into Postgres. Any number of processes may run it: the cursor's row lock shares the work."""
 
-    def __init__(self, source: Source, *, redis: Redis, pool: "AsyncConnectionPool[Connection]") -> None:
+    def __init__(
+        self, source: Source, *, redis: Redis, pool: "AsyncConnectionPool[Connection]", buffer_rows: int
+    ) -> None:
         self._source = source
         self._redis = redis
         self._pool = pool
+        self._buffer_rows = buffer_rows
+        self._known: str | None = None  # the cursor as this process last saw it; another may have moved it on since
 
     async def step(self) -> bool:
-        """One commit; False if there was nothing to do, or another process is at it.
+        """One commit, if there is anything new; True if more can be written at once.
 
+        0. Ask Redis whether anything is behind the cursor that we know; Postgres is left alone if not.
         1. Lock the stream's row in stream_cursors; skip the stream if another process has it.
         2. Read the entries after the cursor.
         3. Write their rows, each of which is idempotent.
@@ -67,22 +67,22 @@ class StreamReader:
         A crash before 4 ends leaves the tables as they were; a crash after it leaves rows and cursor moved together,
         and only the group behind, which the next commit puts right.
         """
+        known = self._known or START
+        if not await read_stream(self._redis, self._source.stream, known, count=1, block_ms=None):
+            return False
         async with self._pool.connection() as connection, connection.transaction():
             cursor = await self._lock(connection)
             if cursor is None:
                 return False
-            entries = await read_stream(
-                self._redis, self._source.stream, cursor, count=self._source.entries, block_ms=None
-            )
-            if not entries:
-                return await self._rolled_back(connection, cursor)
-            rows = self._source.rows(entries)
-            await write(connection, rows)
-            cursor = entries[-1][0].decode()
-            await self._move(connection, cursor, rows.watermark_us)
+            rows = Rows(self._source.stream)
+            last, more = await self._gather(rows, cursor)
+            if last != cursor:  # otherwise another process has written what was new
+                await write(connection, rows)
+                await self._move(connection, last, rows.watermark_us)
+        self._known = last
         _count(rows)
-        await self._show(cursor)
-        return True
+        await self._show(last)
+        return more
 
     async def _lock(self, connection: Connection) -> str | None:
         await connection.execute(
@@ -95,6 +95,19 @@ class StreamReader:
         row = await found.fetchone()
         return None if row is None else str(row[0])
 
+    async def _gather(self, rows: Rows, cursor: str) -> tuple[str, bool]:
+        """Read until the buffer is full or nothing is left: the new cursor, and whether there is more."""
+        while len(rows) < self._buffer_rows:
+            entries = await read_stream(
+                self._redis, self._source.stream, cursor, count=self._source.entries, block_ms=None
+            )
+            add_entries(rows, entries, self._source.add)
+            if entries:
+                cursor = entries[-1][0].decode()
+            if len(entries) < self._source.entries:
+                return cursor, False
+        return cursor, True
+
     async def _move(self, connection: Connection, cursor: str, watermark_us: int | None) -> None:
         watermark = None if watermark_us is None else to_datetime(watermark_us)
         await connection.execute(
@@ -103,14 +116,27 @@ class StreamReader:
             [cursor, watermark, self._source.stream],
         )
 
-    async def _rolled_back(self, connection: Connection, cursor: str) -> bool:
-        """A cursor ahead of the stream's last id: Redis lost entries. Read it again from the start."""
-        if cursor == START or split_id(cursor) <= split_id(await self._last_id()):
-            return False
-        ROLLED_BACK.labels(GROUP).inc()
-        log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, remedy="reading from the start")
-        await self._move(connection, START, None)
-        return True
+    async def _show(self, cursor: str) -> None:
+        try:
+            await self._redis.xgroup_setid(self._source.stream, GROUP, cursor)
+        except ResponseError:  # no such group yet
+            await self._redis.xgroup_create(self._source.stream, GROUP, cursor, mkstream=True)
+
+    async def check(self) -> None:
+        """If the cursor is ahead of the stream's last id, Redis lost entries: read the stream again from its start."""
+        if self._known == await self._last_id():
+            return
+        async with self._pool.connection() as connection, connection.transaction():
+            cursor = await self._lock(connection)
+            if cursor is None:
+                return
+            last_id = await self._last_id()  # asked anew: another process may have moved the cursor meanwhile
+            if split_id(cursor) > split_id(last_id):
+                ROLLED_BACK.labels(GROUP).inc()
+                log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last_id)
+                cursor = START
+                await self._move(connection, cursor, None)
+        self._known = cursor
 
     async def _last_id(self) -> str:
         try:
@@ -118,12 +144,6 @@ class StreamReader:
         except ResponseError:  # no such stream
             return START
         return as_bytes(info["last-generated-id"]).decode()
-
-    async def _show(self, cursor: str) -> None:
-        try:
-            await self._redis.xgroup_setid(self._source.stream, GROUP, cursor)
-        except ResponseError:  # no such group yet
-            await self._redis.xgroup_create(self._source.stream, GROUP, cursor, mkstream=True)
 
 
 def _count(rows: Rows) -> None:

@@ -1,12 +1,11 @@
 """Stream entries as rows of the tables. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import msgspec
-from psycopg.types.json import Jsonb
 
 from clickloom.click import Details, device_type_of
 from clickloom.errors import UndecodableEntry
@@ -18,6 +17,8 @@ from clickloom.windows.watermark import NEVER_US
 from clickloom.wire import FIELD, MAX_PAYLOAD, LateClick, decode_batch, decode_changelog, decode_rejected
 
 Row = tuple[Any, ...]
+EntryId = tuple[int, int]  # (milliseconds, sequence)
+Position = tuple[int, int, int]  # an entry's id, and the row in it
 
 _NO_DETAILS = Details()
 
@@ -26,34 +27,54 @@ _NO_DETAILS = Details()
 class Rows:
     """What a run of entries of one stream puts into Postgres."""
 
+    stream: str
     clicks: list[Row] = field(default_factory=list)
     late: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
     revoked: dict[UUID, int] = field(default_factory=dict)  # − rows: session → greatest version taken back
-    sessions: dict[UUID, Row] = field(default_factory=dict)  # + rows, the last of each session
+    sessions: dict[UUID, tuple[Position, Row]] = field(default_factory=dict)  # + rows, the newest of each session
     watermark_us: int | None = None
 
+    def __len__(self) -> int:
+        return len(self.clicks) + len(self.late) + len(self.rejected) + len(self.revoked) + len(self.sessions)
 
-def click_rows(stream: str, partition: int, entries: Sequence[Entry]) -> Rows:
-    rows = Rows()
+    def refuse(self, position: Position, row: Row, reason: str) -> None:
+        """A row that Postgres does not take is a rejected one."""
+        told = ("refused_by_postgres", reason, repr(row).encode())
+        self.rejected.append(_rejected(self.stream, position, _moment_of(position[:2]), *told))
+
+
+AddEntry = Callable[[Rows, EntryId, bytes], None]
+
+
+def add_entries(rows: Rows, entries: Sequence[Entry], add: AddEntry) -> None:
+    """Put entries into rows by `add`, which does it whole or raises; one that cannot be read becomes rejected.
+
+    Raises UnknownVersion.
+    """
     for entry_id, fields in entries:
-        milliseconds, sequence = split_id(entry_id.decode())
+        position = split_id(entry_id.decode())
         try:
-            batch = decode_batch(fields.get(FIELD, b""))
-        except UndecodableEntry as error:
-            rows.rejected.append(_undecodable(stream, entry_id, fields, error))
-            continue
-        arrived_at = to_datetime(batch.arrival_us)
-        details_of = dict(batch.details)
-        times = batch.time_column.tolist()
-        columns = zip(batch.keys, batch.codes, times, batch.event_ids, strict=True)
-        for row, (key, code, time_us, event_id) in enumerate(columns):
-            details = details_of.get(row)
-            site_id, user_id, device_id = split_key(key)
-            who = (event_id, site_id, user_id, device_id, device_type_of(device_id, details), batch.names[code])
-            position = (arrived_at, partition, milliseconds, sequence, row)
-            rows.clicks.append((*position, *who, to_datetime(time_us), *_detail_columns(details or _NO_DETAILS)))
-    return rows
+            add(rows, position, fields.get(FIELD, b""))
+        except (UndecodableEntry, ValueError, OverflowError) as error:  # ValueError: no visitor's key, no time
+            payload = fields.get(FIELD) or repr(fields).encode()
+            reason = ("undecodable_entry", str(error), payload)
+            rows.rejected.append(_rejected(rows.stream, (*position, 0), _moment_of(position), *reason))
+
+
+def add_clicks(partition: int, rows: Rows, entry: EntryId, value: bytes) -> None:
+    batch = decode_batch(value)
+    arrived_at = to_datetime(batch.arrival_us)
+    details_of = dict(batch.details)
+    found = []
+    columns = zip(batch.keys, batch.code_column.tolist(), batch.time_column.tolist(), batch.event_ids, strict=True)
+    for row, (key, code, time_us, event_id) in enumerate(columns):
+        details = details_of.get(row)
+        site_id, user_id, device_id = split_key(key)
+        who = (event_id, site_id, user_id, device_id, device_type_of(device_id, details), batch.names[code])
+        position = (arrived_at, partition, *entry, row)
+        found.append((*position, *who, to_datetime(time_us), *_detail_columns(details or _NO_DETAILS)))
+    rows.clicks += found
 
 
 def _detail_columns(details: Details) -> Iterator[Any]:
@@ -63,29 +84,33 @@ def _detail_columns(details: Details) -> Iterator[Any]:
     yield _json(details.properties)
 
 
-def _json(value: dict[str, Any] | None) -> Jsonb | None:
-    return None if value is None else Jsonb(value)
+def _json(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
-def changelog_rows(stream: str, window: str, entries: Sequence[Entry]) -> Rows:
-    """− and + rows folded in order, so that a session appears at most once on either side."""
-    rows = Rows()
-    for entry_id, fields in entries:
-        try:
-            changelog = decode_changelog(fields.get(FIELD, b""))
-        except UndecodableEntry as error:
-            rows.rejected.append(_undecodable(stream, entry_id, fields, error))
-            continue
-        for minus in changelog.minus:
+def add_changelog(window: str, rows: Rows, entry: EntryId, value: bytes) -> None:
+    """− and + rows folded in order, so that a session appears at most once on either side.
+
+    After a Redis was rolled back an older version can come behind a newer one: it has no effect.
+    """
+    changelog = decode_changelog(value)
+    plus = [((*entry, row), _session_row(window, session)) for row, session in enumerate(changelog.plus)]
+    late = [(rows.stream, *entry, row, *_late_row(window, click)) for row, click in enumerate(changelog.late)]
+    for minus in changelog.minus:
+        if _version_in(rows, minus.session_uid) <= minus.version:
             rows.sessions.pop(minus.session_uid, None)
-            rows.revoked[minus.session_uid] = minus.version
-        for plus in changelog.plus:
-            rows.sessions[plus.session_uid] = _session_row(window, plus)
-        position = split_id(entry_id.decode())
-        rows.late += [(stream, *position, row, *_late_row(window, late)) for row, late in enumerate(changelog.late)]
-        if changelog.watermark_us != NEVER_US:
-            rows.watermark_us = changelog.watermark_us
-    return rows
+        rows.revoked[minus.session_uid] = max(minus.version, rows.revoked.get(minus.session_uid, 0))
+    for position, row in plus:
+        if _version_in(rows, row[0]) < row[-1]:
+            rows.sessions[row[0]] = (position, row)
+    rows.late += late
+    if changelog.watermark_us != NEVER_US:
+        rows.watermark_us = changelog.watermark_us
+
+
+def _version_in(rows: Rows, session_uid: UUID) -> int:
+    found = rows.sessions.get(session_uid)
+    return 0 if found is None else int(found[1][-1])
 
 
 def _session_row(window: str, session: Session) -> Row:
@@ -126,26 +151,25 @@ def _session_row(window: str, session: Session) -> Row:
 
 def _late_row(window: str, late: LateClick) -> Row:
     moments = (to_datetime(late.time_us), to_datetime(late.arrival_us), to_datetime(late.watermark_us))
-    details = Jsonb(msgspec.to_builtins(late.details or _NO_DETAILS, str_keys=True))
+    details = _json(late.details or _NO_DETAILS)
     return (window, late.event_id, *split_key(late.key), late.name, *moments, late.late_by_us, details)
 
 
-def rejected_rows(stream: str, entries: Sequence[Entry]) -> Rows:
-    rows = Rows()
-    for entry_id, fields in entries:
-        try:
-            event = decode_rejected(fields.get(FIELD, b""))
-        except UndecodableEntry as error:
-            rows.rejected.append(_undecodable(stream, entry_id, fields, error))
-            continue
-        position = (stream, *split_id(entry_id.decode()))
-        told = (event.source, event.code, event.message, event.payload[:MAX_PAYLOAD])
-        rows.rejected.append((*position, to_datetime(event.rejected_us), *told))
-    return rows
+def add_rejected(rows: Rows, entry: EntryId, value: bytes) -> None:
+    event = decode_rejected(value)
+    rejected_at = to_datetime(event.rejected_us)
+    rows.rejected.append(
+        _rejected(rows.stream, (*entry, 0), rejected_at, event.code, event.message, event.payload, source=event.source)
+    )
 
 
-def _undecodable(stream: str, entry_id: bytes, fields: dict[bytes, bytes], error: UndecodableEntry) -> Row:
-    milliseconds, sequence = split_id(entry_id.decode())
-    payload = fields.get(FIELD) or repr(fields).encode()
-    told = (f"stream {stream}", "undecodable_entry", str(error), payload[:MAX_PAYLOAD])
-    return (stream, milliseconds, sequence, to_datetime(milliseconds * 1_000), *told)
+def _rejected(
+    stream: str, position: Position, rejected_at: object, code: str, message: str, payload: bytes, source: str = ""
+) -> Row:
+    """Postgres takes every such row: a text with NUL, which it would refuse, shows it as \\0."""
+    told = [text.replace("\0", "\\0") for text in (source or f"stream {stream}", code, message)]
+    return (stream, *position, rejected_at, *told, payload[:MAX_PAYLOAD])
+
+
+def _moment_of(entry: EntryId) -> object:
+    return to_datetime(entry[0] * 1_000)

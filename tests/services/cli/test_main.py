@@ -1,0 +1,23 @@
+"""The command line as a whole."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("score", "/there/is/none"),
+        ("backtest", "--window", "session(1m)", "--window", "session(2m)", "/there/is/none"),
+        ("sessionize", "/there/is/none"),
+        ("replay", "/there/is/none"),
+        ("generate", "--count", "1", "--out", "/there/is/none"),
+    ],
+)
+def test_a_file_that_is_not_there_is_said_in_one_line(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "services.cli", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "clickloom: /there/is/none: No such file or directory\n"
