@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from clickloom.connect import fix_layout
-from clickloom.errors import InvalidSetting
+from clickloom.connect import fix_layout, open_redis
+from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.streams import as_bytes, readers_of, register_reader, remove_reader
 from clickloom.times import format_duration
@@ -61,16 +62,25 @@ async def _fields(redis: Redis, keys: Keys) -> dict[bytes | str, bytes | str]:
     return await redis.hgetall(keys.layout())
 
 
-async def lay_out(redis: Redis, *, keys: Keys, partitions: int, windows: Sequence[Window]) -> None:
+async def lay_out(
+    redis_url: str, *, keys: Keys, partitions: int, windows: Sequence[Window], persisting: bool = False
+) -> None:
     """Fix partition count and windows, and register every reader; done again it changes nothing.
 
-    Raises InvalidSetting if the settings are not those that the streams and the sessions in Redis were made with.
+    persisting: a persister starts, which is a reader from now on even if it was removed once.
+
+    Raises InvalidSetting if the settings are not those that the streams and the sessions in Redis were made with, or
+    Redis evicts; ServerUnavailable if it does not answer.
     """
-    await fix_layout(redis, keys=keys, partitions=partitions)
-    for window in windows:
-        await _fix_window(redis, keys, window)
-    await redis.hsetnx(keys.layout(), PERSISTER, _REGISTERED)
-    await _register(redis, keys)
+    try:
+        async with open_redis(redis_url) as redis:
+            await fix_layout(redis, keys=keys, partitions=partitions)
+            for window in windows:
+                await _fix_window(redis, keys, window)
+            await (redis.hset if persisting else redis.hsetnx)(keys.layout(), PERSISTER, _REGISTERED)
+            await _register(redis, keys)
+    except RedisError as error:
+        raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
 
 
 async def _fix_window(redis: Redis, keys: Keys, window: Window) -> None:
@@ -91,12 +101,6 @@ def definition(window: Window) -> str:
         longest = format_duration(window.max_duration_us)
         return f"session(gap={format_duration(window.gap_us)}, max_duration={longest})"
     return f"stagger(range={format_duration(window.range_us)})"
-
-
-async def register_persister(redis: Redis, keys: Keys) -> None:
-    """A persister that starts is a reader, even if it was removed once."""
-    await redis.hset(keys.layout(), PERSISTER, _REGISTERED)
-    await _register(redis, keys)
 
 
 async def _register(redis: Redis, keys: Keys) -> None:

@@ -21,8 +21,8 @@ def clickloom(environment: dict[str, str], *arguments: str) -> subprocess.Comple
 
 
 @pytest.fixture
-async def laid_out(redis: Redis, keys: Keys, settings: Settings) -> None:
-    await lay_out(redis, keys=keys, partitions=settings.partitions, windows=settings.parsed_windows())
+async def laid_out(settings: Settings, keys: Keys) -> None:
+    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=settings.parsed_windows())
 
 
 @pytest.mark.usefixtures("laid_out")
