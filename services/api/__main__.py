@@ -1,30 +1,14 @@
 """Wires the API: uvicorn on the configured address."""
 
 import asyncio
-import socket
 
 import uvicorn
 
 from clickloom.connect import fix_layout, open_redis
-from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
-from clickloom.lifecycle import run_service
+from clickloom.lifecycle import listen, run_service
 from clickloom.settings import Settings
 from services.api.app import create_app
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Raises ServerUnavailable if the port is taken."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ServerUnavailable(
-            f"{host}:{port} cannot be listened on ({error.strerror}): set PORT to a free one"
-        ) from error
-    return listener
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -32,7 +16,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await fix_layout(redis, keys=Keys(settings.namespace), partitions=settings.partitions)
     listener = listen(settings.host, settings.port)
     # Open event streams never end by themselves: give requests a moment, then cut.
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve([listener]))
     stopping = asyncio.create_task(stop.wait())
