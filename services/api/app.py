@@ -1,6 +1,7 @@
 """The FastAPI application."""
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from clickloom.settings import Settings
 from services.api import health, ingest, live, problems, query
@@ -8,7 +9,9 @@ from services.api.resources import lifespan_of
 
 
 def create_app(settings: Settings) -> FastAPI:
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url="/docs/files",
         title="Clickloom",
         version="0.1.0",
         summary="Turns clicks into sessions while they happen.",
