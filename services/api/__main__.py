@@ -2,16 +2,14 @@
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Iterator
 
 import structlog
 import uvicorn
 
 from clickloom.connect import fix_layout, open_redis
-from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
-from clickloom.lifecycle import run_service
+from clickloom.lifecycle import listen, run_service
 from clickloom.settings import Settings
 from services.api.app import create_app
 
@@ -28,26 +26,12 @@ class Server(uvicorn.Server):
         yield
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises ServerUnavailable if the port is taken."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ServerUnavailable(
-            f"{host}:{port} cannot be listened on ({error.strerror}): set PORT to a free one"
-        ) from error
-    return listener
-
-
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with open_redis(settings.redis_url) as redis:
         await fix_layout(redis, keys=Keys(settings.namespace), partitions=settings.partitions)
     listener = listen(settings.host, settings.port)
     app = create_app(settings, stop=stop)  # ends the open event streams, which never end by themselves
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=REQUESTS_END_WITHIN_S)
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUESTS_END_WITHIN_S)
     server = Server(config)
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve([listener]))

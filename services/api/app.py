@@ -3,6 +3,7 @@
 import asyncio
 
 from fastapi import FastAPI
+from fastapi_offline import FastAPIOffline
 
 from clickloom.settings import Settings
 from services.api import health, ingest, live, problems, query
@@ -11,7 +12,9 @@ from services.api.resources import lifespan_of
 
 def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     """stop: ends the event streams, so that the server can."""
-    app = FastAPI(
+    app = FastAPIOffline(
+        redoc_url=None,
+        static_url="/docs/files",
         title="Clickloom",
         version="0.1.0",
         summary="Turns clicks into sessions while they happen.",

@@ -10,10 +10,11 @@ import pytest
 import uvicorn
 from httpx import AsyncClient
 
+from clickloom.lifecycle import listen
 from clickloom.session import Session
 from clickloom.settings import Settings
 from clickloom.wire import FIELD, encode
-from services.api.__main__ import Server, listen
+from services.api.__main__ import Server
 from services.api.app import create_app
 from services.persister.rows import Rows, add_changelog, add_entries
 from services.persister.writer import write
