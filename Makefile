@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint format lock clean
+.PHONY: help setup demo test bench lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -22,6 +22,9 @@ demo: setup  ## the whole system with generated traffic
 
 test: setup  ## all tests, on both cores
 	$(BIN)/pytest -n auto $(ARGS)
+
+bench: setup  ## what each part does a second, over repeated runs
+	$(BIN)/python -m bench $(ARGS)
 
 lint: setup  ## lint, types and import contracts
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -75,7 +75,9 @@ class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_
 _DETAILS = Details.__struct_fields__
 _NO_DETAILS = [None] * len(_DETAILS)
 _IDENTITY = ("site_id", "user_id", "device_id", "client_event", "event_id")
-_decode = msgspec.json.Decoder(Click).decode
+_decode_click = msgspec.json.Decoder(Click).decode
+
+T = TypeVar("T")
 
 
 def parse_click(line: bytes | str | msgspec.Raw) -> Click:
@@ -83,8 +85,13 @@ def parse_click(line: bytes | str | msgspec.Raw) -> Click:
 
     Raises RejectedInput.
     """
+    return parse_object(line, _decode_click)
+
+
+def parse_object(line: bytes | str | msgspec.Raw, decode: Callable[[bytes | str | msgspec.Raw], T]) -> T:
+    """One JSON object as what `decode` makes of it. Raises RejectedInput."""
     try:
-        return _decode(line)
+        return decode(line)
     except msgspec.ValidationError as error:
         raise RejectedInput("invalid_field", str(error).replace("`$.", "`")) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -106,9 +113,9 @@ def normalise(click: Click, *, received_us: int, future_bound_us: int, new_event
     click.user_id = str(click.user_id)
     _check_texts(click)
     _check_details(click)
-    time_us = _time("client_timestamp", click.client_timestamp)
+    time_us = time_of("client_timestamp", click.client_timestamp)
     if click.sent_at is not None:
-        time_us += received_us - _time("sent_at", click.sent_at)
+        time_us += received_us - time_of("sent_at", click.sent_at)
         click.sent_at = None
     _check_bounds(time_us, received_us, future_bound_us)
     click.client_timestamp = time_us
@@ -126,7 +133,8 @@ def _check_texts(click: Click) -> None:
             raise RejectedInput("control_character", f"{name}: holds a control character; remove it")
 
 
-def _time(name: str, value: str | int) -> int:
+def time_of(name: str, value: str | int) -> int:
+    """µs of a time that came in; `name` is the field's. Raises RejectedInput."""
     try:
         return parse_time(value)
     except (ValueError, OverflowError) as error:

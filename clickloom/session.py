@@ -24,10 +24,10 @@ class Touch(msgspec.Struct, frozen=True, gc=False, array_like=True):
     currency: str | None = None
 
 
-class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=True):
+class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """One row of the changelog, of the `sessions` table and of the answers."""
 
-    session_uid: UUID
+    uid: bytes  # 16 bytes, see `session_uid`
     site_id: str
     user_id: str
     device_id: str
@@ -50,6 +50,10 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=Tr
     version: int
 
     @property
+    def session_uid(self) -> UUID:
+        return UUID(bytes=self.uid)
+
+    @property
     def duration_sec(self) -> int:
         """Whole seconds, truncated, as the original."""
         return (self.end_us - self.begin_us) // SECOND_US
@@ -59,10 +63,9 @@ class Session(msgspec.Struct, frozen=True, kw_only=True, gc=False, array_like=Tr
         return session_id(self.user_id, self.device_id, self.timeagg_us)
 
 
-def session_uid(window: str, key: str, begin_us: int) -> UUID:
-    """The key of a session: the same for the same window, visitor and begin, on every machine."""
-    digest = blake2b(f"{window}\x1f{key}\x1f{begin_us}".encode(), digest_size=16).digest()
-    return UUID(bytes=digest)
+def session_uid(window: str, key: str, begin_us: int) -> bytes:
+    """The key of a session, 16 bytes: the same for the same window, visitor and begin, on every machine."""
+    return blake2b(f"{window}\x1f{key}\x1f{begin_us}".encode(), digest_size=16).digest()
 
 
 def session_id(user_id: str, device_id: str, timeagg_us: int) -> str:

@@ -7,6 +7,7 @@ and most clicks have nothing else; a column decodes faster than as many structs
 
 from collections.abc import Sequence
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
 import msgspec
 import numpy as np
@@ -20,6 +21,7 @@ from clickloom.session import Session
 VERSION = 1
 FIELD = b"b"  # the one field of every stream entry
 
+Codes = npt.NDArray[np.uint16]
 Times = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
 T = TypeVar("T")
@@ -35,7 +37,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     arrival_us: int
     keys: list[str]  # the visitor's key
     names: list[str]  # the distinct event names
-    codes: list[int]  # index into names
+    codes: bytes  # uint16, little-endian, index into names
     times: bytes  # int64, little-endian, event time in µs
     hashes: bytes  # uint64, of event id and visitor
     event_ids: list[str]
@@ -44,6 +46,10 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
 
     def __len__(self) -> int:
         return len(self.keys)
+
+    @property
+    def code_column(self) -> Codes:
+        return np.frombuffer(self.codes, "<u2")
 
     @property
     def time_column(self) -> Times:
@@ -63,7 +69,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
         return cls(
             arrival_us=arrival_us,
             keys=keys,
-            codes=[names.setdefault(click.client_event, len(names)) for click in clicks],
+            codes=np.array([names.setdefault(click.client_event, len(names)) for click in clicks], "<u2").tobytes(),
             names=list(names),
             times=np.array([click.time_us for click in clicks], "<i8").tobytes(),
             hashes=b"".join(map(event_hash, event_ids, keys)),
@@ -80,8 +86,12 @@ def event_hash(event_id: str, key: str) -> bytes:
 class Revoked(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """A − row: this version of this session is no more."""
 
-    session_uid: Any
+    uid: bytes
     version: int
+
+    @property
+    def session_uid(self) -> UUID:
+        return UUID(bytes=self.uid)
 
 
 class LateClick(msgspec.Struct, array_like=True, gc=False, frozen=True):
@@ -93,8 +103,12 @@ class LateClick(msgspec.Struct, array_like=True, gc=False, frozen=True):
     time_us: int
     arrival_us: int
     watermark_us: int
-    late_by_us: int  # how long after the last moment in which it would have been accepted
+    late_by_us: int  # how far the watermark was past the last one at which it would have been accepted
     details: Details | None = None
+
+    @property
+    def reason(self) -> str:
+        return f"its session could no longer change: the watermark was {self.late_by_us / 1e6:g} s past its time"
 
 
 class Summary(msgspec.Struct, array_like=True, gc=False):
@@ -105,11 +119,9 @@ class Summary(msgspec.Struct, array_like=True, gc=False):
     min: int | None = None
     max: int | None = None
 
-    def add(self, value: int) -> None:
-        self.count += 1
-        self.sum += value
-        self.min = value if self.min is None else min(self.min, value)
-        self.max = value if self.max is None else max(self.max, value)
+    @classmethod
+    def of(cls, values: Sequence[int]) -> Self:
+        return cls(len(values), sum(values), min(values), max(values)) if values else cls()
 
     def merge(self, other: "Summary") -> None:
         if other.min is None or other.max is None:
@@ -162,7 +174,7 @@ class RejectedEvent(msgspec.Struct, array_like=True, gc=False, kw_only=True):
 
 MAX_PAYLOAD = 4096
 
-encode = msgspec.msgpack.Encoder(decimal_format="string", uuid_format="bytes").encode
+encode = msgspec.msgpack.Encoder(decimal_format="string").encode
 
 
 class _Reader:
@@ -200,10 +212,9 @@ def decode_batch(value: bytes) -> RecordBatch:
     """Raises UndecodableEntry (reject the entry) or UnknownVersion (stop)."""
     batch: RecordBatch = _read_batch(value)
     rows = len(batch.keys)
-    columns_fit = len(batch.codes) == len(batch.event_ids) == rows and len(batch.times) == len(batch.hashes) == 8 * rows
-    if not columns_fit:
+    if not len(batch.codes) / 2 == len(batch.times) / 8 == len(batch.hashes) / 8 == len(batch.event_ids) == rows:
         raise UndecodableEntry(f"the columns of the batch do not all have {rows} rows")
-    if rows and not (min(batch.codes) >= 0 and max(batch.codes) < len(batch.names)):
+    if rows and batch.code_column.max() >= len(batch.names):
         raise UndecodableEntry("the batch names an event that is not in its table")
     if any(not 0 <= row < rows for row, _ in batch.details):
         raise UndecodableEntry("the batch has details of a click that is not in it")

@@ -2,30 +2,35 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from uuid import UUID
 
 from clickloom.session import ClosedBy, Session, session_uid
-from clickloom.windows.live import Live, session_record
+from clickloom.windows.live import Live, Path
+from clickloom.windows.names import EventNames
+from clickloom.windows.record import session_records
 from clickloom.windows.rules import Rules
-from clickloom.wire import Revoked
+from clickloom.wire import Revoked, Times
 
 
 class Cut(ABC):
-    """One window over one partition. `names` is the partition's table of event names, shared and growing."""
+    """One window over one partition.
 
-    def __init__(self, window: str, *, rules: Rules, names: list[str]) -> None:
+    A live session has one timer, which `expire` takes out and sets again; one that has to be emitted sooner than its
+    timer says gives its clicks to a new one instead.
+    """
+
+    def __init__(self, window: str, *, rules: Rules, names: EventNames) -> None:
         self._window = window
         self._rules = rules
         self._names = names
         self.visitors: dict[str, list[Live]] = {}  # by visitor's key, in event-time order
         self.changed: set[str] = set()  # visitors whose live sessions the next commit writes
         self.open = 0  # live sessions that no + row shows
-        self._plus: dict[UUID, Session] = {}
-        self._minus: dict[UUID, int] = {}
+        self._emitted: dict[int, tuple[Live, str, ClosedBy]] = {}  # by identity: emitted since the last commit
+        self._revoked: dict[bytes, int] = {}  # by session_uid: the version that the last commit had
 
     @abstractmethod
-    def add(self, keys: list[str], codes: list[int], times: list[int], *, arrival_us: int) -> None:
-        """Put accepted clicks into sessions, row by row."""
+    def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
+        """Put accepted clicks into sessions, row by row; a record is a click as a path has it."""
 
     @abstractmethod
     def expire(self, *, watermark_us: int, clock_us: int) -> None:
@@ -33,7 +38,7 @@ class Cut(ABC):
 
     @abstractmethod
     def arm(self, key: str, live: Live) -> None:
-        """Set the timer of a session that was restored."""
+        """Set the timer of a session that has none."""
 
     @abstractmethod
     def find(self, key: str, time_us: int) -> Live:
@@ -49,40 +54,52 @@ class Cut(ABC):
     def take_changed(self) -> Iterator[tuple[str, list[Live] | None]]:
         """The visitors changed since the last call with their live sessions; None: nothing is left of them."""
         changed, self.changed = self.changed, set()
-        for key in changed:
-            yield key, self.visitors.get(key)
+        find = self.visitors.get
+        return ((key, find(key)) for key in changed)
 
     def take_rows(self) -> tuple[list[Revoked], list[Session]]:
         """The − and the + rows since the last call."""
-        minus = [Revoked(uid, version) for uid, version in self._minus.items()]
-        plus = list(self._plus.values())
-        self._minus, self._plus = {}, {}
+        minus = [Revoked(uid, version) for uid, version in self._revoked.items()]
+        emitted = list(self._emitted.values())
+        plus = session_records(emitted, window=self._window, names=self._names, rules=self._rules)
+        self._revoked, self._emitted = {}, {}
         return minus, plus
+
+    def _open(self, key: str, sessions: list[Live], position: int, live: Live) -> None:
+        sessions.insert(position, live)
+        self.visitors[key] = sessions
+        self.open += 1
+        self.changed.add(key)
+        self.arm(key, live)
 
     def _emit(self, key: str, live: Live, closed_by: ClosedBy) -> None:
         live.version += 1
         live.emitted = True
         self.open -= 1
         self.changed.add(key)
-        row = session_record(
-            live, window=self._window, key=key, closed_by=closed_by, names=self._names, rules=self._rules
-        )
-        self._plus[row.session_uid] = row
+        self._emitted[id(live)] = (live, key, closed_by)
 
     def _revoke(self, key: str, live: Live) -> None:
-        """The session changes: take its + row back, or never send it if it has not been."""
+        """The session is about to change: take its + row back, or never send it if no commit has."""
         if not live.emitted:
             return
         live.emitted = False
         self.open += 1
-        uid = session_uid(self._window, key, live.begin_us)
-        if self._plus.pop(uid, None) is None:
-            self._minus[uid] = live.version
+        if self._emitted.pop(id(live), None) is None:
+            self._revoked[session_uid(self._window, key, live.begin_us)] = live.version
         else:
             live.version -= 1
 
+    def _replace(self, key: str, live: Live, successor: Live) -> None:
+        """`successor` takes the clicks, and so the place, of a session; the caller removes that from the visitor."""
+        self._revoke(key, live)
+        self.open -= 1
+        successor.absorb(live)
+
     def _forget(self, key: str, live: Live) -> None:
         sessions = self.visitors[key]
-        sessions.remove(live) if len(sessions) > 1 else self.visitors.pop(key)
-        live.events = 0
+        if len(sessions) == 1:
+            del self.visitors[key]
+        else:
+            sessions[:] = [other for other in sessions if other is not live]
         self.changed.add(key)

@@ -2,21 +2,25 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import compress
 
 import msgspec
 import numpy as np
 
 from clickloom.click import Details
-from clickloom.session import Session
+from clickloom.windows.columns import Columns
 from clickloom.windows.cut import Cut
 from clickloom.windows.live import Extras, Live
+from clickloom.windows.names import Codes, EventNames
 from clickloom.windows.rules import Rules
 from clickloom.windows.seen import Mask, SeenIds
 from clickloom.windows.sessions import SessionCut
 from clickloom.windows.spec import SessionWindow, Window
 from clickloom.windows.stagger import StaggerCut
 from clickloom.windows.watermark import NEVER_US, Watermark
-from clickloom.wire import Changelog, CommitMetrics, LateClick, RecordBatch, Times, encode
+from clickloom.wire import Changelog, CommitMetrics, LateClick, RecordBatch, Summary, encode
+
+END_US = 2**61  # a watermark and an arrival after everything
 
 _decode_sessions = msgspec.msgpack.Decoder(list[Live]).decode
 _decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], list[int]]).decode
@@ -44,8 +48,7 @@ class Partition:
         self._horizon_us = window.reach_us + rules.allowed_lateness_us  # a click is late beyond it
         self.watermark = Watermark()
         self._clock_us = NEVER_US  # the arrival clock
-        self._names: list[str] = []
-        self._codes: dict[str, int] = {}
+        self._names = EventNames(rules.conversion_events)
         self._seen = SeenIds(max(1, (self._horizon_us + rules.out_of_orderness_us) // 2))
         self._cut: Cut = (
             SessionCut(window, rules=rules, names=self._names)
@@ -56,34 +59,55 @@ class Partition:
         self._clicks: Counter[int] = Counter()  # by event code
         self._duplicates = 0
 
-    def apply(self, batch: RecordBatch, *, explicit_watermark: bool = False) -> None:
-        """Put a batch's clicks into sessions and move the watermark on.
+    def apply(self, *batches: RecordBatch, explicit_watermark: bool = False) -> None:
+        """Put the clicks of batches into sessions, in their order, and move the watermark on.
 
         explicit_watermark: only what a batch says of it moves the watermark, not its event times.
         """
-        self._tick(batch.arrival_us)
-        if len(batch):
+        together: list[RecordBatch] = []
+        for batch in batches:
+            together.append(batch)
+            if batch.watermark_us is not None:
+                self._apply(together, explicit_watermark)
+                self.advance(batch.watermark_us)
+                together = []
+        if together:
+            self._apply(together, explicit_watermark)
+
+    def _apply(self, batches: list[RecordBatch], explicit_watermark: bool) -> None:
+        self.tick(batches[0].arrival_us)
+        clicks = Columns.of(batches, self._names)
+        if len(clicks):
             before_us = self.watermark.us
-            times = batch.time_column
             if not explicit_watermark:
                 self.watermark.observe(
-                    times,
-                    arrival_us=batch.arrival_us,
+                    clicks.times,
+                    clicks.arrivals,
                     out_of_orderness_us=self._rules.out_of_orderness_us,
                     future_bound_us=self._rules.future_bound_us,
                 )
-            self._add(batch, times, before_us)
-        if batch.watermark_us is not None:
-            self.watermark.advance(batch.watermark_us)
+            self._add(clicks, before_us)
+        self._clock_us = max(self._clock_us, *(batch.arrival_us for batch in batches))
         self._expire()
 
     def idle(self, now_us: int) -> None:
         """Nothing has arrived up to `now_us` on the arrival clock."""
-        self._tick(now_us)
+        self.tick(now_us)
         self.watermark.idle(now_us, out_of_orderness_us=self._rules.out_of_orderness_us)
         self._expire()
 
-    def _tick(self, now_us: int) -> None:
+    def advance(self, watermark_us: int) -> None:
+        """The source itself says how far it is."""
+        self.watermark.advance(watermark_us)
+        self._expire()
+
+    def finish(self) -> None:
+        """Nothing comes any more: everything is emitted and forgotten."""
+        self.tick(END_US)
+        self.advance(END_US)
+
+    def tick(self, now_us: int) -> None:
+        """The arrival clock has come to `now_us`."""
         if now_us > self._clock_us:
             self._clock_us = now_us
             self._cut.expire(watermark_us=self.watermark.us, clock_us=now_us)
@@ -92,76 +116,72 @@ class Partition:
         self._cut.expire(watermark_us=self.watermark.us, clock_us=self._clock_us)
         self._seen.forget(self.watermark.us - self._horizon_us)
 
-    def _add(self, batch: RecordBatch, times: Times, before_us: int) -> None:
-        codes = self._translate(batch)
-        keys, moments = batch.keys, times.tolist()
-        kept = self._accepted(batch, times, before_us)
+    def _add(self, clicks: Columns, before_us: int) -> None:
+        self._count(clicks.codes)
+        keys, times, arrivals, records = clicks.keys, clicks.times, clicks.arrivals, clicks.records()
+        kept = self._accepted(clicks, before_us)
         if kept is not None:
-            rows = np.flatnonzero(kept).tolist()
-            keys, codes, moments = [keys[r] for r in rows], [codes[r] for r in rows], [moments[r] for r in rows]
-        self._cut.add(keys, codes, moments, arrival_us=batch.arrival_us)
-        for row, details in batch.details:
+            keys = list(compress(keys, kept.tolist()))
+            times, arrivals, records = times[kept], arrivals[kept], records[kept]
+        if keys:
+            self._cut.add(keys, times, records, arrivals)
+        for row, details in clicks.details:
             if kept is None or kept[row]:
-                self._note(batch, row, details, int(times[row]))
+                self._note(clicks, row, details)
 
-    def _translate(self, batch: RecordBatch) -> list[int]:
-        """The batch's event codes as the partition's."""
-        table = []
-        for name in batch.names:
-            code = self._codes.setdefault(name, len(self._names))
-            if code == len(self._names):
-                self._names.append(name)
-            table.append(code)
-        codes = list(map(table.__getitem__, batch.codes))
-        self._clicks.update(codes)
-        return codes
+    def _count(self, codes: Codes) -> None:
+        counts = np.bincount(codes).tolist()
+        self._clicks.update({code: count for code, count in enumerate(counts) if count})
 
-    def _note(self, batch: RecordBatch, row: int, details: Details, time_us: int) -> None:
-        live = self._cut.find(batch.keys[row], time_us)
-        live.extras = live.extras or Extras({}, {})
-        conversion = batch.names[batch.codes[row]] in self._rules.conversion_events
-        live.extras.note(details, time_us, conversion=conversion, event_id=batch.event_ids[row])
+    def _note(self, clicks: Columns, row: int, details: Details) -> None:
+        time_us = int(clicks.times[row])
+        live = self._cut.find(clicks.keys[row], time_us)
+        live.extras = live.extras or Extras()
+        conversion = self._names.is_conversion(int(clicks.codes[row]))
+        live.extras.note(details, time_us, conversion=conversion, event_id=clicks.event_ids[row])
 
-    def _accepted(self, batch: RecordBatch, times: Times, before_us: int) -> Mask | None:
+    def _accepted(self, clicks: Columns, before_us: int) -> Mask | None:
         """Which rows are neither late nor seen before; None: all of them."""
-        late = self._late_rows(batch, times, before_us)
+        late = self._late_rows(clicks, before_us)
         if late is None:
-            first = self._seen.first_seen(batch.hash_column, times)
+            first = self._seen.first_seen(clicks.hashes, clicks.times)
             self._duplicates += 0 if first is None else int(len(first) - first.sum())
             return first
         kept = ~late
-        first = self._seen.first_seen(batch.hash_column[kept], times[kept])
+        first = self._seen.first_seen(clicks.hashes[kept], clicks.times[kept])
         if first is not None:
             self._duplicates += int(len(first) - first.sum())
             kept[np.flatnonzero(kept)[~first]] = False
         return kept
 
-    def _late_rows(self, batch: RecordBatch, times: Times, before_us: int) -> Mask | None:
+    def _late_rows(self, clicks: Columns, before_us: int) -> Mask | None:
         """Rows whose session could no longer change when they came: t + reach + lateness < watermark.
 
         The watermark is the one after each row, so that how clicks are cut into batches does not matter.
         """
+        times = clicks.times
         if int(times.min()) + self._horizon_us >= self.watermark.us:
             return None
         watermarks = np.full_like(times, before_us)
         if self.watermark.us > before_us:
-            seen = np.minimum(times, batch.arrival_us + self._rules.future_bound_us)
+            seen = np.minimum(times, clicks.arrivals + self._rules.future_bound_us)
             np.maximum(watermarks, np.maximum.accumulate(seen) - self._rules.out_of_orderness_us, out=watermarks)
         late: Mask = times + self._horizon_us < watermarks
         rows = np.flatnonzero(late).tolist()
-        self._late += [self._late_click(batch, row, int(times[row]), int(watermarks[row])) for row in rows]
+        self._late += [self._late_click(clicks, row, int(watermarks[row])) for row in rows]
         return late if rows else None
 
-    def _late_click(self, batch: RecordBatch, row: int, time_us: int, watermark_us: int) -> LateClick:
+    def _late_click(self, clicks: Columns, row: int, watermark_us: int) -> LateClick:
+        time_us = int(clicks.times[row])
         return LateClick(
-            event_id=batch.event_ids[row],
-            key=batch.keys[row],
-            name=batch.names[batch.codes[row]],
+            event_id=clicks.event_ids[row],
+            key=clicks.keys[row],
+            name=self._names.texts[clicks.codes[row]],
             time_us=time_us,
-            arrival_us=batch.arrival_us,
+            arrival_us=int(clicks.arrivals[row]),
             watermark_us=watermark_us,
             late_by_us=watermark_us - self._horizon_us - time_us,
-            details=dict(batch.details).get(row),
+            details=dict(clicks.details).get(row),
         )
 
     def take_changes(self, now_us: int) -> Changes:
@@ -181,7 +201,7 @@ class Partition:
             forgotten=forgotten,
             seen_added=self._seen.take_added(),
             seen_dropped=self._seen.take_dropped(),
-            meta=encode((self.watermark, self._clock_us, self._names, self._seen.buckets)),
+            meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.buckets)),
             changelog=changelog,
             metrics=self._metrics(changelog, now_us),
         )
@@ -197,10 +217,13 @@ class Partition:
             duplicates=duplicates,
             late=len(changelog.late),
             open_sessions=self._cut.open,
-            events={self._names[code]: count for code, count in clicks.items()},
+            events={self._names.texts[code]: count for code, count in clicks.items()},
         )
-        for row in changelog.plus:
-            _count(metrics, row)
+        closed = [row for row in changelog.plus if row.version == 1]
+        metrics.closed_sessions = len(closed)
+        metrics.revised_sessions = len(changelog.plus) - len(closed)
+        metrics.session_duration = Summary.of([row.duration_sec for row in closed])
+        metrics.session_events = Summary.of([row.events for row in closed])
         return metrics
 
     @property
@@ -215,8 +238,7 @@ class Partition:
     def restore_meta(self, meta: bytes) -> list[int]:
         """Take back what a commit wrote as `meta`; returns the buckets of seen ids that are to be restored."""
         self.watermark, self._clock_us, names, buckets = _decode_meta(meta)
-        self._names += names
-        self._codes.update((name, code) for code, name in enumerate(names))
+        self._names.add(names)
         return buckets
 
     def restore_seen(self, bucket: int, stored: bytes) -> None:
@@ -224,12 +246,3 @@ class Partition:
 
     def restore_sessions(self, key: str, stored: bytes) -> None:
         self._cut.restore(key, _decode_sessions(stored))
-
-
-def _count(metrics: CommitMetrics, row: Session) -> None:
-    if row.version > 1:
-        metrics.revised_sessions += 1
-        return
-    metrics.closed_sessions += 1
-    metrics.session_duration.add(row.duration_sec)
-    metrics.session_events.add(row.events)

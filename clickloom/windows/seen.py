@@ -35,38 +35,37 @@ class SeenIds:
 
     def first_seen(self, hashes: Hashes, times: Times) -> Mask | None:
         """Remember the ids. Which rows are the first of their id; None if all of them are."""
-        distinct = set(hashes.tolist())
-        seen = self._in_sorted(hashes)
-        if seen is None and len(distinct) == len(hashes) and distinct.isdisjoint(self._recent):
-            self._remember(hashes, times, distinct)
+        ids, ordered = hashes.tolist(), np.sort(hashes)
+        repeated = (ordered[1:] == ordered[:-1]).any()
+        if not repeated and self._recent.isdisjoint(ids) and not self._any_sorted(ordered):
+            self._remember(hashes, times)
             return None
-        first = self._mask(hashes, seen)
-        self._remember(hashes[first], times[first], set(hashes[first].tolist()))
+        first = self._mask(hashes, ids)
+        self._remember(hashes[first], times[first])
         return first
 
-    def _mask(self, hashes: Hashes, seen: Mask | None) -> Mask:
+    def _any_sorted(self, needles: Hashes) -> bool:
+        """Whether any of the ids is in the arrays; sorted needles find their places one after the other."""
+        return any(_found(known, needles).any() for known in self._sorted.values())
+
+    def _mask(self, hashes: Hashes, ids: list[int]) -> Mask:
         first = np.zeros(len(hashes), dtype=bool)
         first[np.unique(hashes, return_index=True)[1]] = True
-        first &= np.fromiter((value not in self._recent for value in hashes.tolist()), bool, len(hashes))
-        return first if seen is None else first & ~seen
-
-    def _in_sorted(self, hashes: Hashes) -> Mask | None:
-        found: Mask | None = None
+        first &= np.fromiter((value not in self._recent for value in ids), bool, len(ids))
         for known in self._sorted.values():
-            hits = known.take(known.searchsorted(hashes), mode="clip") == hashes
-            if hits.any():
-                found = hits if found is None else found | hits
-        return found
+            first &= ~_found(known, hashes)
+        return first
 
-    def _remember(self, hashes: Hashes, times: Times, distinct: set[int]) -> None:
-        self._recent |= distinct
+    def _remember(self, hashes: Hashes, times: Times) -> None:
+        if not len(hashes):
+            return
+        self._recent.update(hashes.tolist())
         numbers = times // self._bucket_us
-        low, high = int(numbers.min(initial=2**62)), int(numbers.max(initial=-(2**62)))
-        for number in range(low, high + 1) if high - low < 8 else np.unique(numbers).tolist():
+        low, high = int(numbers.min()), int(numbers.max())
+        for number in [low] if low == high else np.unique(numbers).tolist():
             members = hashes if low == high else hashes[numbers == number]
-            if len(members):
-                self._recent_rows.append((number, members))
-                self._added.setdefault(number, []).append(members.tobytes())
+            self._recent_rows.append((number, members))
+            self._added.setdefault(number, []).append(members.tobytes())
         if len(self._recent) >= _RECENT:
             self._sort_recent()
 
@@ -76,8 +75,7 @@ class SeenIds:
             by_bucket.setdefault(number, []).append(members)
         for number, parts in by_bucket.items():
             known = self._sorted.get(number)
-            joined = np.concatenate(parts if known is None else [known, np.sort(np.concatenate(parts))])
-            self._sorted[number] = np.sort(joined, kind="stable")
+            self._sorted[number] = np.sort(np.concatenate(parts if known is None else [known, *parts]))
         self._recent.clear()
         self._recent_rows.clear()
 
@@ -101,3 +99,9 @@ class SeenIds:
         """The buckets dropped since the last call."""
         dropped, self._dropped = self._dropped, []
         return dropped
+
+
+def _found(known: Hashes, needles: Hashes) -> Mask:
+    """Which of the needles are in the sorted array."""
+    found: Mask = known.take(known.searchsorted(needles), mode="clip") == needles
+    return found

@@ -1,7 +1,7 @@
 """Window definitions as people write them: `visits = session(gap=30m); minutes = stagger(range=1m)`."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clickloom.errors import InvalidSetting
 from clickloom.times import DAY_US, MINUTE_US, format_duration, parse_duration
@@ -34,6 +34,10 @@ class SessionWindow:
     def reach_us(self) -> int:
         """How far from a click another of its session can be."""
         return self.gap_us
+
+    def exclusive(self) -> "SessionWindow":
+        """The window that a click at exactly the gap does not join, as Beam and Hazelcast cut. Times are whole µs."""
+        return replace(self, gap_us=self.gap_us - 1)
 
 
 @dataclass(frozen=True, slots=True)

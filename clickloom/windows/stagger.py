@@ -3,10 +3,12 @@
 from clickloom.session import floor_to_minute
 from clickloom.times import MINUTE_US
 from clickloom.windows.cut import Cut
-from clickloom.windows.live import Live
+from clickloom.windows.live import EVERYTHING_US, Live, Path
+from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import StaggerWindow
 from clickloom.windows.timers import Timers
+from clickloom.wire import Times
 
 
 class StaggerCut(Cut):
@@ -16,39 +18,29 @@ class StaggerCut(Cut):
     after that revises the row at once: there is never a second row of the same visitor and minute.
     """
 
-    def __init__(self, window: StaggerWindow, *, rules: Rules, names: list[str]) -> None:
+    def __init__(self, window: StaggerWindow, *, rules: Rules, names: EventNames) -> None:
         super().__init__(window.name, rules=rules, names=names)
         self._range_us = window.range_us
         self._keep_us = 2 * MINUTE_US + rules.allowed_lateness_us
-        self._closing: Timers[tuple[str, Live]] = Timers()  # on the arrival clock
-        self._forgetting: Timers[tuple[str, Live]] = Timers()  # on the watermark
+        self._closing: Timers[tuple[str, Live]] = Timers()  # on the arrival clock, of rows not emitted yet
+        self._forgetting: Timers[tuple[str, Live]] = Timers()  # on the watermark, of rows that have been
+        self._revised: list[tuple[str, Live]] = []  # emitted again by the next `expire`
 
-    def add(self, keys: list[str], codes: list[int], times: list[int], *, arrival_us: int) -> None:
-        for key, code, time_us in zip(keys, codes, times, strict=True):
-            sessions = self.visitors.setdefault(key, [])
-            minute_us = time_us - time_us % MINUTE_US
-            live = sessions[-1] if sessions else None
-            if live is None or not minute_us <= live.begin_us < minute_us + MINUTE_US:
-                live = self._row(sessions, minute_us)
+    def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
+        packed: list[bytes] = records.tolist()  # type: ignore[assignment]  # numpy's type of a void is wider
+        for key, time_us, record, arrival_us in zip(keys, times.tolist(), packed, arrivals.tolist(), strict=True):
+            rows = self.visitors.get(key, [])
+            live = _row(rows, time_us)
             if live is None:
-                self._open(key, sessions, Live.of(time_us, code, arrival_us))
+                place = sum(row.begin_us < time_us for row in rows)
+                self._open(key, rows, place, Live(time_us, time_us, 1, bytearray(record), 0, False, arrival_us))
                 continue
             if live.emitted:
                 self._revoke(key, live)
-                self.arm(key, live)
-            live.add(time_us, code)
-            live.prune(self._names, self._rules)
-            self.changed.add(key)
-
-    def _row(self, sessions: list[Live], minute_us: int) -> Live | None:
-        return next((live for live in sessions if floor_to_minute(live.begin_us) == minute_us), None)
-
-    def _open(self, key: str, sessions: list[Live], live: Live) -> None:
-        sessions.append(live)
-        sessions.sort(key=lambda row: row.begin_us)
-        self.open += 1
-        self.changed.add(key)
-        self.arm(key, live)
+                self._revised.append((key, live))
+            live.add(time_us, record)
+            live.prune(self._names, keep_from_us=EVERYTHING_US)
+        self.changed.update(keys)
 
     def arm(self, key: str, live: Live) -> None:
         if live.emitted:
@@ -57,19 +49,26 @@ class StaggerCut(Cut):
             self._closing.add(live.opened_us + self._range_us, (key, live))
 
     def expire(self, *, watermark_us: int, clock_us: int) -> None:
+        for key, live in self._revised:
+            self._emit(key, live, "range")
+        self._revised.clear()
         for key, live in self._closing.expired(clock_us):
-            if not live.dead and not live.emitted:
-                if clock_us >= live.opened_us + self._range_us:
-                    self._emit(key, live, "range")
-                self.arm(key, live)
+            if clock_us >= live.opened_us + self._range_us:
+                self._emit(key, live, "range")
+            self.arm(key, live)
         for key, live in self._forgetting.expired(watermark_us):
-            if not live.dead and live.emitted:
-                if watermark_us > floor_to_minute(live.begin_us) + self._keep_us:
-                    self._forget(key, live)
-                else:
-                    self.arm(key, live)
+            if watermark_us > floor_to_minute(live.begin_us) + self._keep_us:
+                self._forget(key, live)
+            else:
+                self.arm(key, live)
 
     def find(self, key: str, time_us: int) -> Live:
-        found = self._row(self.visitors[key], floor_to_minute(time_us))
+        found = _row(self.visitors[key], time_us)
         assert found is not None
         return found
+
+
+def _row(rows: list[Live], time_us: int) -> Live | None:
+    """The visitor's row of the minute of that time; the newest is the likeliest."""
+    minute_us = floor_to_minute(time_us)
+    return next((live for live in reversed(rows) if 0 <= live.begin_us - minute_us < MINUTE_US), None)

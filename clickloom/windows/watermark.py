@@ -1,6 +1,7 @@
 """The watermark: the event time before which no more clicks are expected in a partition."""
 
 import msgspec
+import numpy as np
 
 from clickloom.wire import Times
 
@@ -18,10 +19,10 @@ class Watermark(msgspec.Struct, array_like=True, gc=False):
     greatest_us: int = NEVER_US  # event time
     arrived_us: int = NEVER_US  # arrival clock, of the last batch
 
-    def observe(self, times: Times, *, arrival_us: int, out_of_orderness_us: int, future_bound_us: int) -> None:
-        """A batch arrived. A time beyond the future bound counts as the bound: one wrong clock closes nothing."""
-        self.arrived_us = max(self.arrived_us, arrival_us)
-        self.greatest_us = max(self.greatest_us, min(int(times.max()), arrival_us + future_bound_us))
+    def observe(self, times: Times, arrivals: Times, *, out_of_orderness_us: int, future_bound_us: int) -> None:
+        """Clicks arrived. A time beyond the future bound counts as the bound: one wrong clock closes nothing."""
+        self.arrived_us = max(self.arrived_us, int(arrivals.max()))
+        self.greatest_us = max(self.greatest_us, int(np.minimum(times, arrivals + future_bound_us).max()))
         self.us = max(self.us, self.greatest_us - out_of_orderness_us)
 
     def idle(self, now_us: int, *, out_of_orderness_us: int) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -16,18 +18,29 @@ from clickloom.errors import ClickloomError
 from clickloom.settings import Settings, load_settings
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
-from clickloom.windows.spec import parse_window
+from clickloom.windows.spec import SessionWindow, Window, parse_window
 from services.cli import backtest as backtesting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
 from services.cli import tail as tailing
-from services.cli.source import Format, open_source
+from services.cli.source import Format, open_source, read_lines
 from services.cli.up import up as run_everything
 from services.generator.__main__ import generate
 
 app = typer.Typer(name="clickloom", no_args_is_help=True, help="Turns clicks into sessions while they happen.")
 app.command("generate")(generate)
+
+
+class Boundary(StrEnum):
+    inclusive = "inclusive"
+    exclusive = "exclusive"
+
+
+class Emit(StrEnum):
+    final = "final"
+    changelog = "changelog"
+
 
 File = Annotated[str, typer.Argument(help="a path, `-` for standard input; .gz is unpacked")]
 
@@ -74,17 +87,39 @@ def sessionize(
     form: Annotated[Format, typer.Option("--format", help="of the lines")] = Format.jsonl,
     out_of_orderness: Annotated[str, typer.Option(help="how far the watermark stays behind")] = "10s",
     allowed_lateness: Annotated[str, typer.Option(help="how long a closed session can still change")] = "5m",
+    max_duration: Annotated[str | None, typer.Option(help="the longest session, as 24h")] = None,
+    boundary: Annotated[Boundary, typer.Option(help="whether a click at exactly the gap joins")] = Boundary.inclusive,
+    emit: Annotated[Emit, typer.Option(help="each session once, or every + and − row")] = Emit.final,
+    late: Annotated[Path | None, typer.Option(help="where late clicks are written")] = None,
 ) -> None:
-    """Cut a file's clicks into sessions, with no server; JSON lines on standard output."""
-    defined = parse_window(window)
+    """Cut a file's clicks into sessions, with no server; JSON lines on standard output.
+
+    One watermark for the whole input: the greatest event time less --out-of-orderness. A line {"watermark": TIME} among
+    the first 10,000 moves it instead, and nothing else does then. A line may carry `arrival`, the clock of arrival.
+    """
+    defined = _window(window, max_duration, boundary)
     rules = Rules(out_of_orderness_us=_duration(out_of_orderness), allowed_lateness_us=_duration(allowed_lateness))
     rejected: list[str] = []
-    with open_source(file) as lines:
-        clicks = sessionizing.read_clicks(lines, form, rules, rejected)
-        for session in sessionizing.sessionize(clicks, defined, rules):
-            sys.stdout.buffer.write(sessionizing.as_json(session))
+    with ExitStack() as files:
+        lines = files.enter_context(open_source(file))
+        emissions = sessionizing.read(read_lines(lines, form, rules, rejected), defined, rules)
+        if late is not None:
+            emissions = sessionizing.tee_late(emissions, form, files.enter_context(late.open("wb")))
+        write = sessionizing.write_final if emit is Emit.final else sessionizing.write_changelog
+        write(emissions, sessionizing.Final(defined, rules), sys.stdout.buffer)
     for line in rejected:
         Console(stderr=True).print(f"rejected {line}", markup=False, highlight=False)
+
+
+def _window(text: str, max_duration: str | None, boundary: Boundary) -> Window:
+    window = parse_window(text)
+    if isinstance(window, SessionWindow):
+        if max_duration is not None:
+            window = replace(window, max_duration_us=_duration(max_duration))
+        return window.exclusive() if boundary is Boundary.exclusive else window
+    if max_duration is not None or boundary is Boundary.exclusive:
+        raise typer.BadParameter("--max-duration and --boundary are for session windows")
+    return window
 
 
 @app.command()
@@ -172,7 +207,7 @@ def main() -> None:
     except ClickloomError as error:
         _fail(str(error))
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(f"{error.filename} cannot be opened: {error.strerror}")
 
 
 def _fail(reason: str) -> NoReturn:

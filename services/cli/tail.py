@@ -53,7 +53,7 @@ def _decode(stream: Stream, value: bytes) -> list[dict[str, Any]]:
 
 def _clicks(batch: RecordBatch) -> list[dict[str, Any]]:
     details = dict(batch.details)
-    rows = zip(batch.keys, batch.codes, batch.time_column.tolist(), batch.event_ids, strict=True)
+    rows = zip(batch.keys, batch.code_column.tolist(), batch.time_column.tolist(), batch.event_ids, strict=True)
     return [
         {
             **dict(zip(("site_id", "user_id", "device_id"), split_key(key), strict=True)),

@@ -46,7 +46,7 @@ def click_rows(stream: str, partition: int, entries: Sequence[Entry]) -> Rows:
         arrived_at = to_datetime(batch.arrival_us)
         details_of = dict(batch.details)
         times = batch.time_column.tolist()
-        columns = zip(batch.keys, batch.codes, times, batch.event_ids, strict=True)
+        columns = zip(batch.keys, batch.code_column.tolist(), times, batch.event_ids, strict=True)
         for row, (key, code, time_us, event_id) in enumerate(columns):
             details = details_of.get(row)
             site_id, user_id, device_id = split_key(key)

@@ -1,0 +1,24 @@
+"""`make bench`: every figure, over repeated runs, with what they ran on."""
+
+import platform
+import sys
+from typing import Annotated
+
+import typer
+
+from bench import window_core
+from bench.measure import show
+from bench.workload import SMALL, A
+
+
+def bench(
+    runs: Annotated[int, typer.Option(min=1, help="repeated runs of each figure")] = 5,
+    quick: Annotated[bool, typer.Option(help="on the small workload")] = False,
+) -> None:
+    """Print what each part does a second, on one core."""
+    sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
+    show(window_core.measure(SMALL if quick else A, runs=runs))
+
+
+if __name__ == "__main__":
+    typer.run(bench)
