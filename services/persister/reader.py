@@ -11,7 +11,7 @@ from redis.exceptions import ResponseError
 
 from clickloom.keys import Keys
 from clickloom.metrics import ROLLED_BACK, ROWS
-from clickloom.streams import START, as_bytes, read_stream, split_id
+from clickloom.streams import START, last_id, read_stream, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.spec import Window
 from services.persister.partitions import Connection
@@ -124,26 +124,21 @@ class StreamReader:
 
     async def check(self) -> None:
         """If the cursor is ahead of the stream's last id, Redis lost entries: read the stream again from its start."""
-        if self._known == await self._last_id():
+        if self._known == await last_id(self._redis, self._source.stream):
             return
         async with self._pool.connection() as connection, connection.transaction():
             cursor = await self._lock(connection)
             if cursor is None:
                 return
-            last_id = await self._last_id()  # asked anew: another process may have moved the cursor meanwhile
-            if split_id(cursor) > split_id(last_id):
+            last = await last_id(
+                self._redis, self._source.stream
+            )  # asked anew: another process may have moved the cursor meanwhile
+            if split_id(cursor) > split_id(last):
                 ROLLED_BACK.labels(GROUP).inc()
-                log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last_id)
+                log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last)
                 cursor = START
                 await self._move(connection, cursor, None)
         self._known = cursor
-
-    async def _last_id(self) -> str:
-        try:
-            info = await self._redis.xinfo_stream(self._source.stream)
-        except ResponseError:  # no such stream
-            return START
-        return as_bytes(info["last-generated-id"]).decode()
 
 
 def _count(rows: Rows) -> None:
