@@ -154,6 +154,15 @@ async def readers_of(redis: Redis, stream: str) -> list[Reader]:
     return [Reader(group["name"].decode(), group["last-delivered-id"].decode(), group["lag"]) for group in groups]
 
 
+async def last_id(redis: Redis, stream: str) -> str:
+    """The id of the last entry that was ever added; START if there was none."""
+    try:
+        info = await redis.xinfo_stream(stream)
+    except ResponseError:  # no such stream
+        return START
+    return as_bytes(info["last-generated-id"]).decode()
+
+
 def split_id(entry_id: str) -> tuple[int, int]:
     """(milliseconds, sequence) of an entry's id."""
     milliseconds, _, sequence = entry_id.partition("-")

@@ -253,7 +253,7 @@ def main() -> None:
     except ClickloomError as error:
         _fail(str(error))
     except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        _fail(f"{error.filename}: {error.strerror}")
+        _fail(f"{error.filename} cannot be opened: {error.strerror}")
 
 
 def _fail(reason: str) -> NoReturn:
