@@ -15,6 +15,8 @@ from rich.console import Console
 import migrations
 from clickloom.connect import open_redis
 from clickloom.errors import ClickloomError
+from clickloom.keys import Keys
+from clickloom.layout import forget_reader
 from clickloom.settings import Settings, load_settings
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
@@ -23,6 +25,7 @@ from services.cli import backtest as backtesting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
+from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.source import Format, open_source, read_lines
 from services.cli.up import up as run_everything
@@ -30,6 +33,8 @@ from services.generator.__main__ import generate
 
 app = typer.Typer(name="clickloom", no_args_is_help=True, help="Turns clicks into sessions while they happen.")
 app.command("generate")(generate)
+readers = typer.Typer(no_args_is_help=True, help="Who is registered to read the streams.")
+app.add_typer(readers, name="readers")
 
 
 class Boundary(StrEnum):
@@ -187,6 +192,47 @@ async def _tail(stream: tailing.Stream, window: str, from_start: bool, count: in
             printed += 1
             if printed == count:
                 return
+
+
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, with the times in full")] = False,
+) -> None:
+    """Show every stream and its readers: length, lag, owner, watermark, last commit; and what is wrong."""
+    found = asyncio.run(_status())
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    else:
+        showing.print_status(found, Console(highlight=False, soft_wrap=True))
+
+
+async def _status() -> showing.Status:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        return await showing.read_status(redis, settings)
+
+
+@readers.command()
+def remove(name: Annotated[str, typer.Argument(help="as `clickloom status` shows it")]) -> None:
+    """Let the streams wait for a reader no more; what it has not read may be trimmed.
+
+    Of a window this also forgets the sessions that are still open. Rows in Postgres stay.
+    """
+    kept = asyncio.run(_remove(name))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{name} is no reader any more", markup=False)
+    if kept:
+        console.print(
+            f"{', '.join(kept)} stay, for the persister has not written all of them: put {name} back into WINDOWS of"
+            " the persister, and remove it again when `clickloom status` shows no lag",
+            markup=False,
+        )
+
+
+async def _remove(name: str) -> list[str]:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        return await forget_reader(redis, Keys(settings.namespace), name)
 
 
 def _settings(**overrides: object) -> Settings:
