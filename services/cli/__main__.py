@@ -256,7 +256,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
-        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+        _fail(f"{error.filename} cannot be opened: {error.strerror}" if error.filename else str(error))
 
 
 def _fail(reason: str) -> NoReturn:

@@ -16,7 +16,7 @@ from rich.table import Table
 from clickloom.errors import InvalidSetting
 from clickloom.keys import SEPARATOR
 from clickloom.session import Session
-from clickloom.times import SECOND_US, to_datetime
+from clickloom.times import to_datetime
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_window
 from services.cli.compare import Fate, clusters
@@ -58,13 +58,22 @@ def backtest(file: str, form: Format, texts: Sequence[str], rules: Rules, reject
     with _readable_again(file) as path:
         for text, window in zip(texts, windows, strict=True):
             rejected.clear()  # each reading finds the same ones
-            with open_source(path) as lines:
-                sessions = list(sessionize(read_lines(lines, form, rules, rejected), window, rules))
-            visits = [_visit(session) for session in sessions]
+            visits, bounces = _cut(path, form, window, rules, rejected)
             fates = _fates(first, visits) if columns else None
             first = first if columns else visits
-            columns.append(_column(text, sessions, fates))
+            columns.append(_column(text, visits, bounces, fates))
     return columns
+
+
+def _cut(path: str, form: Format, window: Window, rules: Rules, rejected: list[str]) -> tuple[list[Visit], int]:
+    """The sessions of one definition, and how many are bounced."""
+    visits: list[Visit] = []
+    bounces = 0
+    with open_source(path) as lines:
+        for session in sessionize(read_lines(lines, form, rules, rejected), window, rules):
+            visits.append(_visit(session))
+            bounces += session.bounced
+    return visits, bounces
 
 
 @contextmanager
@@ -88,6 +97,9 @@ def _visit(session: Session) -> Visit:
         events=session.events,
         begin_navigation=session.begin_navigation,
         end_navigation=session.end_navigation,
+        converted=session.converted,
+        orders=session.orders,
+        revenue=session.revenue,
     )
 
 
@@ -96,28 +108,27 @@ def _fates(first: Sequence[Visit], visits: Sequence[Visit]) -> Counter[Fate]:
     return Counter(cluster.fate(one) for cluster in clusters(first, visits) for one in cluster.left)
 
 
-def _column(text: str, sessions: Sequence[Session], fates: Counter[Fate] | None) -> Column:
-    bounces = sum(session.bounced for session in sessions)
-    conversions = sum(session.converted for session in sessions)
+def _column(text: str, visits: Sequence[Visit], bounces: int, fates: Counter[Fate] | None) -> Column:
+    conversions = sum(visit.converted or False for visit in visits)
     return Column(
         window=text,
-        sessions=len(sessions),
-        clicks=sum(session.events for session in sessions),
+        sessions=len(visits),
+        clicks=sum(visit.events for visit in visits),
         bounces=bounces,
-        bounce_rate=bounces / len(sessions) if sessions else None,
+        bounce_rate=bounces / len(visits) if visits else None,
         conversions=conversions,
-        conversion_rate=conversions / len(sessions) if sessions else None,
-        revenue=sum((session.revenue for session in sessions), Decimal(0)),
-        duration_sec=_quantiles(sessions),
+        conversion_rate=conversions / len(visits) if visits else None,
+        revenue=sum((visit.revenue or Decimal(0) for visit in visits), Decimal(0)),
+        duration_sec=_quantiles(visits),
         split=None if fates is None else fates[Fate.split],
         joined=None if fates is None else fates[Fate.joined],
     )
 
 
-def _quantiles(sessions: Sequence[Session]) -> dict[str, float]:
-    if not sessions:
+def _quantiles(visits: Sequence[Visit]) -> dict[str, float]:
+    if not visits:
         return {}
-    durations = np.array([session.end_us - session.begin_us for session in sessions]) / SECOND_US
+    durations = [(visit.end_session - visit.begin_session).total_seconds() for visit in visits]
     values = np.percentile(durations, QUANTILES).tolist()
     return {f"p{q}": round(value, 3) for q, value in zip(QUANTILES, values, strict=True)}
 

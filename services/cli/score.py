@@ -24,6 +24,12 @@ POLL_S = 1.0
 T = TypeVar("T")
 
 
+class _SessionLine(Visit, frozen=True, kw_only=True):
+    """A line of `clickloom sessionize`."""
+
+    op: str | None = None  # of a changelog
+
+
 class _LateLine(msgspec.Struct, kw_only=True):
     """A late click as it came."""
 
@@ -42,7 +48,10 @@ def read_whole_truth(file: str) -> Truth:
 def score_files(truth: Truth, sessions: str, late: str | None) -> Score:
     """Against JSON lines as `clickloom sessionize` writes them. Raises InvalidSetting."""
     refused = None if late is None else [_refused(line) for line in _read(late, _LateLine)]
-    return compare(truth, list(_read(sessions, Visit)), refused)
+    made = list(_read(sessions, _SessionLine))
+    if any(visit.op for visit in made):
+        raise InvalidSetting(f"{sessions} is a changelog: write it with `clickloom sessionize --emit final`")
+    return compare(truth, made, refused)
 
 
 def _read(file: str, kind: type[T]) -> Iterator[T]:

@@ -15,6 +15,7 @@ from clickloom.click import Click, normalise, parse_click
 from clickloom.errors import RejectedInput, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.publish import Publisher
+from clickloom.streams import START, last_id
 from clickloom.times import now_us
 from clickloom.wire import MAX_PAYLOAD, RejectedEvent
 from services.generator.arrivals import Arrivals, Line
@@ -84,7 +85,7 @@ class Feed:
 
 async def is_fresh(redis: Redis, *, keys: Keys, partitions: int) -> bool:
     """Whether there was never a click: to any other watermark, back-dated traffic would be late."""
-    return not any([await redis.exists(keys.clicks(number)) for number in range(partitions)])
+    return all([await last_id(redis, keys.clicks(number)) == START for number in range(partitions)])
 
 
 def _normal(click: Click, received_us: int) -> Click:

@@ -7,12 +7,11 @@ from functools import partial
 import structlog
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER
 from clickloom.metrics import ROLLED_BACK, ROWS
-from clickloom.streams import START, as_bytes, read_stream, show_cursor, split_id
+from clickloom.streams import START, last_id, read_stream, show_cursor, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.spec import Window
 from services.persister.partitions import Connection
@@ -119,26 +118,20 @@ class StreamReader:
 
     async def check(self) -> None:
         """If the cursor is ahead of the stream's last id, Redis lost entries: read the stream again from its start."""
-        if self._known == await self._last_id():
+        if self._known == await last_id(self._redis, self._source.stream):
             return
         async with self._pool.connection() as connection, connection.transaction():
             cursor = await self._lock(connection)
             if cursor is None:
                 return
-            last_id = await self._last_id()  # asked anew: another process may have moved the cursor meanwhile
-            if split_id(cursor) > split_id(last_id):
+            # asked anew: another process may have moved the cursor meanwhile
+            last = await last_id(self._redis, self._source.stream)
+            if split_id(cursor) > split_id(last):
                 ROLLED_BACK.labels(PERSISTER).inc()
-                log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last_id)
+                log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last)
                 cursor = START
                 await self._move(connection, cursor, None)
         self._known = cursor
-
-    async def _last_id(self) -> str:
-        try:
-            info = await self._redis.xinfo_stream(self._source.stream)
-        except ResponseError:  # no such stream
-            return START
-        return as_bytes(info["last-generated-id"]).decode()
 
 
 def _count(rows: Rows) -> None:

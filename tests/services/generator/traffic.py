@@ -80,16 +80,16 @@ def made_of(
     for number in range(partitions):
         partition = Partition(window, rules)
         mine = [click for click in clicks if partition_of(click.key, partitions) == number]
-        batches = [RecordBatch.of(mine[low : low + CUT], FAR_US) for low in range(0, len(mine), CUT)]
-        end = RecordBatch.of([], FAR_US)
-        end.watermark_us = FAR_US
-        for batch in [*batches, end]:
-            partition.apply(batch)
+        for low in range(0, len(mine) + CUT, CUT):
+            if low < len(mine):
+                partition.apply(RecordBatch.of(mine[low : low + CUT], FAR_US))
+            else:
+                partition.finish()
             changelog = partition.take_changes(0).changelog
             late |= {click.event_id for click in changelog.late}
             for minus in changelog.minus:
-                del final[minus.session_uid]
-            final |= {plus.session_uid: plus for plus in changelog.plus}
+                del final[minus.uid]
+            final |= {plus.uid: plus for plus in changelog.plus}
     return [visit_of(session) for session in final.values()], late
 
 
