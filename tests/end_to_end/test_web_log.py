@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from httpx import AsyncClient, HTTPError
+from httpx import AsyncClient
 from redis.asyncio import Redis
 
 from clickloom.keys import Keys
@@ -16,6 +16,7 @@ from clickloom.settings import Settings
 from clickloom.streams import START, read_stream
 from clickloom.wire import FIELD, decode_metrics
 from tests.conftest import Select
+from tests.end_to_end.api import asking
 from tests.processes import Process, Start, until
 
 LINES, CLICKS, SESSIONS, ALONE = 10_000, 9_999, 3_223, 1_774
@@ -67,24 +68,6 @@ async def until_written(select: Select, settings: Settings, *, after: str = "201
     await until(written, what="the whole log in the tables")
 
 
-@asynccontextmanager
-async def asking(start: Start) -> AsyncIterator[AsyncClient]:
-    """An API process and a client of it."""
-    api = start("api", PORT="0")
-    listening = await api.logged("api.listening")
-    url = "http://127.0.0.1:" + listening.split("url=http://127.0.0.1:")[1].split()[0]
-    async with AsyncClient(base_url=url, timeout=60) as client:
-
-        async def ready() -> bool:
-            try:
-                return (await client.get("/readyz")).status_code == 200
-            except HTTPError:
-                return False
-
-        await until(ready)
-        yield client
-
-
 async def sessions_over_http(client: AsyncClient) -> list[Session]:
     found: list[dict[str, Any]] = []
     cursor: dict[str, str] = {}
@@ -105,7 +88,7 @@ async def test_the_log_becomes_exactly_its_sessions_and_again_changes_none(
 ) -> None:
     start("sessionizer")
     start("persister")
-    async with asking(start) as client, watching(client) as ticks:
+    async with asking(start("api", PORT="0")) as client, watching(client) as ticks:
         replay = start("cli", "replay", str(access_log), "--format", "combined")
         assert await replay.ended() == 0
         assert "accepted 9,999, rejected 1" in replay.output
