@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 
 import msgspec
 import typer
+from redis.exceptions import RedisError
 from rich.console import Console
 
 import migrations
@@ -252,6 +253,8 @@ def main() -> None:
         app()
     except ClickloomError as error:
         _fail(str(error))
+    except RedisError as error:
+        _fail(f"the Redis of REDIS_URL does not answer: {error}")
     except BrokenPipeError:  # as by `| head`: who read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
