@@ -27,7 +27,9 @@ Names = Annotated[str | frozenset[str], BeforeValidator(_names)]  # written a, b
 class Settings(BaseSettings):
     """One attribute a setting; its name in the environment is the attribute's in capitals, without `_us`."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0", description="Redis or Valkey; also unix:///path, redis+cluster://host:port"

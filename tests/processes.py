@@ -29,10 +29,15 @@ T = TypeVar("T")
 class Process:
     """One process whose output goes into a file."""
 
-    def __init__(self, command: list[str], *, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, command: list[str], *, environment: Mapping[str, str], log: Path, own_group: bool = False
+    ) -> None:
+        """`own_group`: as a shell starts what runs in a terminal's foreground."""
         self.log = log
         with log.open("wb") as output:
-            self._running = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+            self._running = subprocess.Popen(
+                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=own_group
+            )
 
     @property
     def pid(self) -> int:

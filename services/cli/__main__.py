@@ -1,6 +1,7 @@
 """The `clickloom` command: its options, and what they call."""
 
 import asyncio
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -58,7 +59,7 @@ def up(
     data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
 ) -> None:
     """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
-    raise typer.Exit(run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate))
+    run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate)
 
 
 @app.command()
@@ -252,8 +253,11 @@ def main() -> None:
         app()
     except ClickloomError as error:
         _fail(str(error))
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        _fail(f"{error.filename} cannot be opened: {error.strerror}")
+    except BrokenPipeError:  # as by `| head`: who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename} cannot be opened: {error.strerror}" if error.filename else str(error))
 
 
 def _fail(reason: str) -> NoReturn:

@@ -1,6 +1,7 @@
 """One part while its lease is ours: its sessions in memory, how far they are, and the next commit. No I/O."""
 
 import asyncio
+from collections.abc import Sequence
 
 from clickloom.metrics import CLICKS, COMMITS, UNDECODABLE
 from clickloom.windows.partition import Partition
@@ -28,16 +29,16 @@ class Served:
         self._policy = policy
         self.schedule = policy.begin(now_us)
 
-    def apply(self, entry_id: str, batch: RecordBatch | None) -> None:
-        """One entry of the stream; None: it could not be decoded. It has no effect then but to be counted."""
-        self.cursor = entry_id
-        self.schedule.entries += 1
-        if batch is None:
-            self._undecodable += 1
-            UNDECODABLE.labels(self.lease.part.window).inc()
-            return
-        self._partition.apply(batch)
-        CLICKS.labels(self.lease.part.window).inc(len(batch))
+    def apply(self, cursor: str, batches: Sequence[RecordBatch | None]) -> None:
+        """Entries of the stream up to the cursor; None: one that could not be decoded, which is only counted."""
+        self.cursor = cursor
+        self.schedule.entries += len(batches)
+        readable = [batch for batch in batches if batch is not None]
+        self._undecodable += len(batches) - len(readable)
+        self._partition.apply(*readable)
+        window = self.lease.part.window
+        UNDECODABLE.labels(window).inc(len(batches) - len(readable))
+        CLICKS.labels(window).inc(sum(map(len, readable)))
 
     def idle(self, now_us: int) -> None:
         """Nothing has arrived up to now."""
