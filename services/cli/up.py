@@ -13,7 +13,6 @@ import redis
 
 import migrations
 from clickloom.errors import InvalidSetting, ServerUnavailable
-from clickloom.keys import Keys
 from clickloom.lifecycle import listen
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings
@@ -36,21 +35,19 @@ def up(settings: Settings, *, demo: bool, rate: float) -> None:
         with _only_one(folder), claimed(folder / "services.lock", check=interrupt.check) as lock:
             port = _free_port(settings)
             with _stores(settings, folder, interrupt) as stores:
-                known = _is_laid_out(stores.redis_url, Keys(settings.namespace))
                 with interrupt.raising():
                     migrations.upgrade(stores.database_url)
-                commands = _commands(demo=demo, rate=rate, history=not known)
+                commands = _commands(demo=demo, rate=rate)
                 asyncio.run(_serve(commands, settings, stores, port=port, lock=lock, interrupt=interrupt))
     except KeyboardInterrupt:
         return  # while something was starting: what had been started is stopped by now
 
 
-def _commands(*, demo: bool, rate: float, history: bool) -> dict[str, list[str]]:
-    """What to run, by name. History is for the first start only: in a system that has run, it would be late."""
+def _commands(*, demo: bool, rate: float) -> dict[str, list[str]]:
+    """What to run, by name."""
     commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "api")}
     if demo:
-        past = ["--history", DEMO_HISTORY] if history else []
-        commands["generator"] = ["services.generator", "--rate", str(rate), *past]
+        commands["generator"] = ["services.generator", "--rate", str(rate), "--history", DEMO_HISTORY]
     return commands
 
 
@@ -76,7 +73,9 @@ def _stores(settings: Settings, folder: Path, interrupt: Interrupt) -> Iterator[
     stores = Stores(settings.redis_url, settings.database_url)
     watch, check = stores.embedded.__setitem__, interrupt.check
     with contextlib.ExitStack() as stack:
-        if "redis_url" not in settings.model_fields_set:
+        if "redis_url" in settings.model_fields_set:
+            _check_redis(stores.redis_url)
+        else:
             stores.redis_url = stack.enter_context(embedded_valkey(folder / "valkey", watch=watch, check=check))
         if "database_url" not in settings.model_fields_set:
             stores.database_url = stack.enter_context(embedded_postgres(folder, watch=watch, check=check))
@@ -127,11 +126,11 @@ def _free_port(settings: Settings) -> int:
         return int(listener.getsockname()[1])
 
 
-def _is_laid_out(url: str, keys: Keys) -> bool:
-    """Whether a Clickloom has run on this Redis. Raises InvalidSetting, ServerUnavailable."""
+def _check_redis(url: str) -> None:
+    """One line here, rather than one from each service."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
-            return bool(client.exists(keys.layout()))
+            client.ping()
     except ValueError as error:
         raise InvalidSetting(f"REDIS_URL: {error}") from error
     except redis.RedisError as error:
