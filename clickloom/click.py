@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import astuple
 
 from clickloom.errors import RejectedInput
 from clickloom.keys import visitor_key
@@ -28,7 +29,7 @@ Url = Annotated[str, Meta(max_length=2048)]
 ClientTime = Annotated[str, Meta(max_length=64)] | int
 
 
-class Details(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
+class Details(msgspec.Struct, gc=False, omit_defaults=True):
     """What may come with a click besides who, where, what and when. Most clicks have none of it."""
 
     device_type: DeviceType | None = None
@@ -69,14 +70,12 @@ class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_
 
     def details(self) -> Details | None:
         """The details alone; None if there are none."""
-        values = [getattr(self, name) for name in _DETAILS]
-        if values == _NO_DETAILS:
-            return None
-        return Details(**dict(zip(_DETAILS, values, strict=True)))
+        values = astuple(self)[: len(_DETAILS)]  # its base's fields come first
+        return None if values == _NO_DETAILS else Details(*values)
 
 
 _DETAILS = Details.__struct_fields__
-_NO_DETAILS = [None] * len(_DETAILS)
+_NO_DETAILS = (None,) * len(_DETAILS)
 _IDENTITY = ("site_id", "user_id", "device_id", "client_event", "event_id")
 _decode_click = msgspec.json.Decoder(Click).decode
 

@@ -81,8 +81,7 @@ def replay(
     At the end the watermark moves one gap past the file's last click. That is harmless to live traffic: a click is
     accepted as long as its own session, a gap after it, could still change. --no-close leaves the last sessions open.
     """
-    size = Path(file).stat().st_size if file != "-" else None
-    report = asyncio.run(replaying.replay(file, form, size=size, close=close, settings=load_settings()))
+    report = asyncio.run(replaying.replay(file, form, close=close, settings=load_settings()))
     replaying.print_report(report)
 
 
