@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
-import redis
-
 import migrations
-from clickloom.errors import InvalidSetting, ServerUnavailable
+from clickloom.errors import ServerUnavailable
+from clickloom.keys import Keys
+from clickloom.layout import lay_out
 from clickloom.lifecycle import listen
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings
@@ -36,7 +36,7 @@ def up(settings: Settings, *, demo: bool, rate: float) -> None:
             port = _free_port(settings)
             with _stores(settings, folder, interrupt) as stores:
                 with interrupt.raising():
-                    migrations.upgrade(stores.database_url)
+                    _prepare(settings, stores)
                 commands = _commands(demo=demo, rate=rate)
                 asyncio.run(_serve(commands, settings, stores, port=port, lock=lock, interrupt=interrupt))
     except KeyboardInterrupt:
@@ -73,13 +73,18 @@ def _stores(settings: Settings, folder: Path, interrupt: Interrupt) -> Iterator[
     stores = Stores(settings.redis_url, settings.database_url)
     watch, check = stores.embedded.__setitem__, interrupt.check
     with contextlib.ExitStack() as stack:
-        if "redis_url" in settings.model_fields_set:
-            _check_redis(stores.redis_url)
-        else:
+        if "redis_url" not in settings.model_fields_set:
             stores.redis_url = stack.enter_context(embedded_valkey(folder / "valkey", watch=watch, check=check))
         if "database_url" not in settings.model_fields_set:
             stores.database_url = stack.enter_context(embedded_postgres(folder, watch=watch, check=check))
         yield stores
+
+
+def _prepare(settings: Settings, stores: Stores) -> None:
+    """Layout and schema, so that what is wrong with either is said once, not by every service."""
+    keys, windows = Keys(settings.namespace), settings.parsed_windows()
+    asyncio.run(lay_out(stores.redis_url, keys=keys, partitions=settings.partitions, windows=windows))
+    migrations.upgrade(stores.database_url)
 
 
 async def _serve(
@@ -124,19 +129,6 @@ def _free_port(settings: Settings) -> int:
     """The port, or a free one for 0. Raises ServerUnavailable if it is taken."""
     with listen(settings.host, settings.port) as listener:
         return int(listener.getsockname()[1])
-
-
-def _check_redis(url: str) -> None:
-    """One line here, rather than one from each service."""
-    try:
-        with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
-            client.ping()
-    except ValueError as error:
-        raise InvalidSetting(f"REDIS_URL: {error}") from error
-    except redis.RedisError as error:
-        raise ServerUnavailable(
-            f"REDIS_URL: Redis cannot be reached ({error}): start it, or unset REDIS_URL for an embedded one"
-        ) from error
 
 
 async def _is_ready(host: str, port: int) -> bool:
