@@ -2,7 +2,8 @@
 
 import asyncio
 
-from clickloom.metrics import CLICKS, COMMITS, UNDECODABLE
+from clickloom.metrics import CLICKS, COMMITS, DUPLICATES, LATE, UNDECODABLE
+from clickloom.streams import split_id
 from clickloom.windows.partition import Partition
 from clickloom.wire import RecordBatch
 from services.sessionizer.leases import Lease
@@ -36,7 +37,7 @@ class Served:
             self._undecodable += 1
             UNDECODABLE.labels(self.lease.part.window).inc()
             return
-        self._partition.apply(batch)
+        self._partition.apply(batch, entries=[split_id(entry_id)])
         CLICKS.labels(self.lease.part.window).inc(len(batch))
 
     def idle(self, now_us: int) -> None:
@@ -63,11 +64,14 @@ class Served:
         changes = self._partition.take_changes(now_us)
         changes.metrics.undecodable, self._undecodable = self._undecodable, 0
         self._commits += 1
+        changes.changelog.number, changes.changelog.read_to = self._commits, split_id(self.cursor)
         segment, dropped = self._segments.add(self._commits, changes.sessions, changes.forgotten)
         since, self._since = self._since, self.cursor
         entries = self.schedule.entries
         self.schedule = self._policy.begin(now_us)
         COMMITS.labels(self.lease.part.window).inc()
+        DUPLICATES.labels(self.lease.part.window).inc(changes.metrics.duplicates)
+        LATE.labels(self.lease.part.window).inc(changes.metrics.late)
         return Commit(
             lease=self.lease,
             number=self._commits,
