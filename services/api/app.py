@@ -3,7 +3,7 @@
 from fastapi import FastAPI
 
 from clickloom.settings import Settings
-from services.api import health, ingest, live, problems, query
+from services.api import health, ingest, ledger, live, problems, query
 from services.api.resources import lifespan_of
 
 
@@ -15,6 +15,6 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan_of(settings),
     )
     problems.install(app)
-    for part in (ingest, query, live, health):
+    for part in (ingest, query, ledger, live, health):
         app.include_router(part.router)
     return app
