@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test bench lint format lock clean
+.PHONY: help setup demo test coverage bench lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -11,10 +11,11 @@ setup: .venv/ready  ## the virtual environment, with everything pinned by hash
 
 # Without ensurepip, which Debian ships apart: the machine's own pip fills the environment.
 .venv/ready: requirements-dev.lock pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clickloom needs Python 3.11 or newer")'
-	$(PYTHON) -m venv --without-pip .venv
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements-dev.lock
-	$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clickloom needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	@echo "Setting up .venv; it takes a minute, once."
+	@$(PYTHON) -m venv --without-pip .venv
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements-dev.lock
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## the whole system with generated traffic
@@ -22,6 +23,12 @@ demo: setup  ## the whole system with generated traffic
 
 test: setup  ## all tests, on both cores
 	$(BIN)/pytest -n auto $(ARGS)
+
+coverage: setup  ## which lines no test runs; what the services' processes run counts
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n auto $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 bench: setup  ## what each part does a second, over repeated runs
 	$(BIN)/python -m bench $(ARGS)
@@ -40,5 +47,5 @@ lock: setup  ## write the lock files anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
 
-clean:  ## remove the environment and the data of the local run
-	rm -rf .venv .clickloom
+clean:  ## remove the environment, the data of the local run, and what tools left
+	rm -rf .venv .clickloom .coverage* .*_cache .hypothesis *.egg-info

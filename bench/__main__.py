@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench import window_core
+from bench import sessionizer, window_core
 from bench.measure import show
 from bench.workload import SMALL, A
 
@@ -17,7 +17,8 @@ def bench(
 ) -> None:
     """Print what each part does a second, on one core."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
-    show(window_core.measure(SMALL if quick else A, runs=runs))
+    workload = SMALL if quick else A
+    show(window_core.measure(workload, runs=runs) + sessionizer.measure(workload, runs=runs))
 
 
 if __name__ == "__main__":

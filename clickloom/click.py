@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import astuple
 
 from clickloom.errors import RejectedInput
 from clickloom.keys import visitor_key
@@ -13,8 +14,10 @@ from clickloom.times import format_duration, iso, parse_time
 
 DEFAULT_SITE = "default"
 MAX_PROPERTIES_BYTES = 8 * 1024
-MAX_REVENUE = 10**12
+MAX_DEPTH = 32  # of properties; deeper JSON could not be read everywhere
+REVENUE_DIGITS = 12  # before the point
 REVENUE_DECIMALS = 6
+MAX_MESSAGE = 500
 
 DeviceType = Literal["mobile", "computer", "tablet", "other"]
 DEVICE_CLASSES = ("mobile", "computer", "tablet")
@@ -23,9 +26,10 @@ Text64 = Annotated[str, Meta(min_length=1, max_length=64)]
 Text128 = Annotated[str, Meta(min_length=1, max_length=128)]
 Label = Annotated[str, Meta(max_length=128)]
 Url = Annotated[str, Meta(max_length=2048)]
+ClientTime = Annotated[str, Meta(max_length=64)] | int
 
 
-class Details(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
+class Details(msgspec.Struct, gc=False, omit_defaults=True):
     """What may come with a click besides who, where, what and when. Most clicks have none of it."""
 
     device_type: DeviceType | None = None
@@ -48,10 +52,10 @@ class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_
     user_id: Text128 | int
     device_id: Text128
     client_event: Text64
-    client_timestamp: str | int
+    client_timestamp: ClientTime
     site_id: Text64 = DEFAULT_SITE
     event_id: Text64 | None = None
-    sent_at: str | int | None = None
+    sent_at: ClientTime | None = None
 
     @property
     def key(self) -> str:
@@ -66,14 +70,12 @@ class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_
 
     def details(self) -> Details | None:
         """The details alone; None if there are none."""
-        values = [getattr(self, name) for name in _DETAILS]
-        if values == _NO_DETAILS:
-            return None
-        return Details(**dict(zip(_DETAILS, values, strict=True)))
+        values = astuple(self)[: len(_DETAILS)]  # its base's fields come first
+        return None if values == _NO_DETAILS else Details(*values)
 
 
 _DETAILS = Details.__struct_fields__
-_NO_DETAILS = [None] * len(_DETAILS)
+_NO_DETAILS = (None,) * len(_DETAILS)
 _IDENTITY = ("site_id", "user_id", "device_id", "client_event", "event_id")
 _decode_click = msgspec.json.Decoder(Click).decode
 
@@ -93,9 +95,11 @@ def parse_object(line: bytes | str | msgspec.Raw, decode: Callable[[bytes | str 
     try:
         return decode(line)
     except msgspec.ValidationError as error:
-        raise RejectedInput("invalid_field", str(error).replace("`$.", "`")) from error
+        raise RejectedInput("invalid_field", str(error).replace("`$.", "`")[:MAX_MESSAGE]) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RejectedInput("malformed_json", str(error)) from error
+    except RecursionError as error:
+        raise RejectedInput("malformed_json", f"nested deeper than {MAX_DEPTH} levels") from error
 
 
 def device_type_of(device_id: str, details: Details | None) -> str:
@@ -125,6 +129,8 @@ def normalise(click: Click, *, received_us: int, future_bound_us: int, new_event
 
 
 def _check_texts(click: Click) -> None:
+    if len(str(click.user_id)) > 128:
+        raise RejectedInput("invalid_field", "user_id: more than 128 characters")
     identity = (click.site_id, str(click.user_id), click.device_id, click.client_event, click.event_id or "")
     if all(map(str.isprintable, identity)):
         return
@@ -158,15 +164,31 @@ def _check_details(click: Click) -> None:
     if details is None:
         return
     if click.revenue is not None and not _is_money(click.revenue):
-        message = f"revenue: must be a decimal below {MAX_REVENUE} with at most {REVENUE_DECIMALS} decimals"
+        message = f"revenue: must be a decimal below 10^{REVENUE_DIGITS} with at most {REVENUE_DECIMALS} decimals"
         raise RejectedInput("invalid_revenue", message)
-    text = msgspec.json.encode(details)
-    if b"\\u0000" in text:
-        raise RejectedInput("control_character", "a detail of the click holds a NUL character; remove it")
+    for name in _DETAILS:
+        _check_value(name, getattr(details, name))
     if click.properties is not None and len(msgspec.json.encode(click.properties)) > MAX_PROPERTIES_BYTES:
         raise RejectedInput("properties_too_large", "properties: more than 8 KiB of JSON; send less of it")
 
 
+def _check_value(name: str, value: object, depth: int = 0) -> None:
+    """What JSON can say but the streams or Postgres cannot keep."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise RejectedInput("control_character", f"{name}: holds a NUL character; remove it")
+    elif isinstance(value, int):
+        if not -(2**63) <= value < 2**64:
+            raise RejectedInput("invalid_field", f"{name}: holds an integer beyond 64 bits; send it as text")
+    elif isinstance(value, dict | list):
+        if depth == MAX_DEPTH:
+            raise RejectedInput("invalid_field", f"{name}: nested deeper than {MAX_DEPTH} levels")
+        for member in [*value, *value.values()] if isinstance(value, dict) else value:
+            _check_value(name, member, depth + 1)
+
+
 def _is_money(amount: Decimal) -> bool:
     exponent = amount.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -REVENUE_DECIMALS and abs(amount) < MAX_REVENUE
+    if not isinstance(exponent, int):  # NaN or infinite
+        return False
+    return exponent >= -REVENUE_DECIMALS and (amount.is_zero() or amount.adjusted() < REVENUE_DIGITS)

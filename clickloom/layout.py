@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
-from clickloom.connect import fix_layout
-from clickloom.errors import InvalidSetting
+from clickloom.connect import fix_layout, open_redis
+from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.streams import as_bytes, readers_of, register_reader, remove_reader
 from clickloom.times import format_duration
@@ -27,17 +28,19 @@ class Layout:
     """What Redis says of itself."""
 
     partitions: int
-    windows: dict[str, str]  # name → definition; also those that are in the settings no more
+    windows: dict[str, str]  # name → definition; also of those that are in the settings no more
+    removed: frozenset[str]  # windows of which only a changelog is left, that the persister has not written yet
     persisted: bool  # whether the persister is a registered reader
 
-    def streams(self, keys: Keys) -> dict[str, set[str]]:
-        """Every stream that has readers, with their names."""
+    def streams(self, keys: Keys, partition: int) -> dict[str, set[str]]:
+        """The partition's streams that have readers, with the names of those that must be registered."""
         persister = {PERSISTER} if self.persisted else set[str]()
-        found = {keys.rejected(): set(persister)}
-        for number in range(self.partitions):
-            found[keys.clicks(number)] = {*self.windows, *persister}
-            found.update((keys.sessions(window, number), set(persister)) for window in self.windows)
-        return found
+        changelogs = [keys.sessions(window, partition) for window in sorted({*self.windows, *self.removed})]
+        rejected = [keys.rejected()] if partition == 0 else []
+        return {
+            keys.clicks(partition): {*self.windows, *persister},
+            **dict.fromkeys([*changelogs, *rejected], persister),
+        }
 
 
 async def read_layout(redis: Redis, keys: Keys) -> Layout:
@@ -46,31 +49,46 @@ async def read_layout(redis: Redis, keys: Keys) -> Layout:
     if "partitions" not in stored:
         name = f" under the namespace {keys.namespace!r}" if keys.namespace else ""
         raise InvalidSetting(f"there is no Clickloom in this Redis{name}: check REDIS_URL and NAMESPACE")
-    windows = {field.removeprefix(_WINDOW): text for field, text in stored.items() if field.startswith(_WINDOW)}
-    return Layout(int(stored["partitions"]), windows, stored.get(PERSISTER) == _REGISTERED)
+    known = {field.removeprefix(_WINDOW): text for field, text in stored.items() if field.startswith(_WINDOW)}
+    return Layout(
+        int(stored["partitions"]),
+        windows={window: text for window, text in known.items() if text != _REMOVED},
+        removed=frozenset(window for window, text in known.items() if text == _REMOVED),
+        persisted=stored.get(PERSISTER) == _REGISTERED,
+    )
 
 
 async def _fields(redis: Redis, keys: Keys) -> dict[bytes | str, bytes | str]:
     return await redis.hgetall(keys.layout())
 
 
-async def lay_out(redis: Redis, *, keys: Keys, partitions: int, windows: Sequence[Window]) -> None:
+async def lay_out(
+    redis_url: str, *, keys: Keys, partitions: int, windows: Sequence[Window], persisting: bool = False
+) -> None:
     """Fix partition count and windows, and register every reader; done again it changes nothing.
 
-    Raises InvalidSetting if the settings are not those that the streams and the sessions in Redis were made with.
+    persisting: a persister starts, which is a reader from now on even if it was removed once.
+
+    Raises InvalidSetting if the settings are not those that the streams and the sessions in Redis were made with, or
+    Redis evicts; ServerUnavailable if it does not answer.
     """
-    await fix_layout(redis, keys=keys, partitions=partitions)
-    for window in windows:
-        await _fix_window(redis, keys, window)
-    await redis.hsetnx(keys.layout(), PERSISTER, _REGISTERED)
-    await _register(redis, keys)
+    try:
+        async with open_redis(redis_url) as redis:
+            await fix_layout(redis, keys=keys, partitions=partitions)
+            for window in windows:
+                await _fix_window(redis, keys, window)
+            await (redis.hset if persisting else redis.hsetnx)(keys.layout(), PERSISTER, _REGISTERED)
+            await _register(redis, keys)
+    except RedisError as error:
+        raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
 
 
 async def _fix_window(redis: Redis, keys: Keys, window: Window) -> None:
     field, text = f"{_WINDOW}{window.name}", definition(window)
-    await redis.hsetnx(keys.layout(), field, text)
-    stored = as_bytes(await redis.hget(keys.layout(), field)).decode()
-    if stored != text:
+    stored = as_bytes(await redis.hget(keys.layout(), field) or b"").decode()
+    if stored in ("", _REMOVED):
+        await redis.hset(keys.layout(), field, text)
+    elif stored != text:
         raise InvalidSetting(
             f"WINDOWS says {window.name} = {text}, but the sessions of {window.name} in this Redis are cut by {stored}:"
             f" set that again, or give the new definition a name of its own"
@@ -85,17 +103,12 @@ def definition(window: Window) -> str:
     return f"stagger(range={format_duration(window.range_us)})"
 
 
-async def register_persister(redis: Redis, keys: Keys) -> None:
-    """A persister that starts is a reader, even if it was removed once."""
-    await redis.hset(keys.layout(), PERSISTER, _REGISTERED)
-    await _register(redis, keys)
-
-
 async def _register(redis: Redis, keys: Keys) -> None:
     layout = await read_layout(redis, keys)
-    for stream, readers in layout.streams(keys).items():
-        for reader in readers:
-            await register_reader(redis, stream, reader)
+    for number in range(layout.partitions):
+        for stream, readers in layout.streams(keys, number).items():
+            for reader in readers:
+                await register_reader(redis, stream, reader)
 
 
 async def forget_reader(redis: Redis, keys: Keys, name: str) -> list[str]:
@@ -107,13 +120,15 @@ async def forget_reader(redis: Redis, keys: Keys, name: str) -> list[str]:
     layout = await read_layout(redis, keys)
     if name in layout.windows:
         await _check_unserved(redis, keys, layout, name)
-    known = [await remove_reader(redis, stream, name) for stream in layout.streams(keys)]
-    if not any(known) and name not in layout.windows:
+    streams = [stream for number in range(layout.partitions) for stream in layout.streams(keys, number)]
+    known = [await remove_reader(redis, stream, name) for stream in streams]
+    if not any(known) and name not in {*layout.windows, *layout.removed}:
         readers = sorted({*layout.windows, *([PERSISTER] if layout.persisted else [])})
         raise InvalidSetting(f"{name!r} reads nothing here; registered are {', '.join(readers)}")
     if name == PERSISTER:
         await redis.hset(keys.layout(), PERSISTER, _REMOVED)
-    return await _forget_window(redis, keys, layout, name) if name in layout.windows else []
+        return []
+    return await _forget_window(redis, keys, layout, name)
 
 
 async def _check_unserved(redis: Redis, keys: Keys, layout: Layout, window: str) -> None:
@@ -133,6 +148,8 @@ async def _forget_window(redis: Redis, keys: Keys, layout: Layout, window: str) 
             kept.append(changelog)
         else:
             await redis.unlink(changelog)
-    if not kept:
+    if kept:
+        await redis.hset(keys.layout(), f"{_WINDOW}{window}", _REMOVED)
+    else:
         await redis.hdel(keys.layout(), f"{_WINDOW}{window}")
     return kept

@@ -1,14 +1,16 @@
-"""How a service starts and stops: logs, event loop, signals."""
+"""How a service starts and stops: event loop, signals, and the one line that says why it could not go on."""
 
 import asyncio
-import logging
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 
 import structlog
+from redis.exceptions import RedisError
 
-from clickloom.errors import ClickloomError
+from clickloom.errors import ClickloomError, ServerUnavailable
+from clickloom.logs import configure_logs
 from clickloom.settings import Settings, load_settings
 
 if sys.platform == "win32":
@@ -17,44 +19,46 @@ else:
     from uvloop import run as run_loop
 
 
-def configure_logs(*, log_format: str, log_level: str, service: str) -> None:
-    """Log events with fields to standard error, as JSON or for people."""
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=False, pad_event_to=24)
-    )
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
-    structlog.contextvars.bind_contextvars(service=service)
-
-
 def run_service(name: str, serve: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
     """Run `serve` until it returns; SIGTERM and SIGINT set its stop event. Exits 1 on an error, with one line."""
-    failed = False
+    failures: list[Exception] = []
     try:
         settings = load_settings()
         configure_logs(log_format=settings.log_format, log_level=settings.log_level, service=name)
         run_loop(_until_stopped(settings, serve))
-    except* ClickloomError as group:  # of a task group, or alone
-        structlog.get_logger().error("service.failed", reason=str(_first(group)))
-        failed = True
-    if failed:
+    except* Exception as group:  # a process's outermost edge; of a task group, or alone
+        failures += _leaves(group)
+    if failures:
+        expected = isinstance(failures[0], ClickloomError | RedisError | OSError)
+        structlog.get_logger().error(
+            "service.failed", reason=_one_line(failures[0]), exc_info=None if expected else failures[0]
+        )
         sys.exit(1)
 
 
-def _first(group: BaseExceptionGroup[ClickloomError]) -> ClickloomError:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    found = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, for a server to listen on. Raises ServerUnavailable if the port is taken."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise ServerUnavailable(
+            f"{host}:{port} cannot be listened on ({error.strerror}): stop what does, or set PORT to a free port"
+        ) from error
+    return listener
 
 
 async def _until_stopped(settings: Settings, serve: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:

@@ -1,6 +1,6 @@
 """The services' Prometheus metrics: one definition each."""
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 CLICKS = Counter("clickloom_sessionizer_clicks", "Clicks read, by window", ["window"])
 DUPLICATES = Counter("clickloom_sessionizer_duplicates", "Clicks that were read before, by window", ["window"])
@@ -13,3 +13,4 @@ ROLLED_BACK = Counter(
 EVENTS_ACCEPTED = Counter("clickloom_events_accepted", "Events put into the streams over HTTP")
 EVENTS_REJECTED = Counter("clickloom_events_rejected", "Events refused over HTTP, by reason", ["code"])
 ROWS = Counter("clickloom_persister_rows", "Rows written to Postgres, by table", ["table"])
+LIVE_SUBSCRIBERS = Gauge("clickloom_live_subscribers", "Open streams of live numbers")

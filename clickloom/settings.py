@@ -27,9 +27,13 @@ Names = Annotated[str | frozenset[str], BeforeValidator(_names)]  # written a, b
 class Settings(BaseSettings):
     """One attribute a setting; its name in the environment is the attribute's in capitals, without `_us`."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
+    )
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey; also unix:///path")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="Redis or Valkey; also unix:///path, redis+cluster://host:port"
+    )
     database_url: str = Field("postgresql://postgres@127.0.0.1:5432/clickloom", description="PostgreSQL")
     namespace: str = Field("", pattern=r"^[a-z0-9_-]*$", description="prefix of every key in Redis")
     partitions: int = Field(8, ge=1, le=1024, description="hash slots of the streams; fixed at first start")

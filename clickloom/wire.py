@@ -208,7 +208,7 @@ class _Reader:
         _check_version(value)
         try:
             return self._decode(value)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise UndecodableEntry(str(error)) from error
 
 

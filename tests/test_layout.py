@@ -1,20 +1,31 @@
 """What is fixed at first start, and who is registered to read what."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from redis.asyncio import Redis
 
-from clickloom.errors import InvalidSetting
+from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
-from clickloom.layout import PERSISTER, forget_reader, lay_out, read_layout, register_persister
+from clickloom.layout import PERSISTER, forget_reader, lay_out, read_layout
+from clickloom.settings import Settings
 from clickloom.streams import START, readers_of, show_cursor
 from clickloom.windows.spec import Window, parse_windows
 
 BOTH = parse_windows("visits = session(gap=30m); minutes = stagger(range=1m)")
 VISITS = BOTH[:1]
 
+Start = Callable[..., Awaitable[None]]
 
-async def start(redis: Redis, keys: Keys, windows: tuple[Window, ...] = BOTH, partitions: int = 2) -> None:
-    await lay_out(redis, keys=keys, partitions=partitions, windows=windows)
+
+@pytest.fixture
+def start(settings: Settings, keys: Keys) -> Start:
+    """A service starts with these settings."""
+
+    async def start(windows: tuple[Window, ...] = BOTH, partitions: int = 2, *, persisting: bool = False) -> None:
+        await lay_out(settings.redis_url, keys=keys, partitions=partitions, windows=windows, persisting=persisting)
+
+    return start
 
 
 async def names(redis: Redis, stream: str) -> set[str]:
@@ -22,34 +33,38 @@ async def names(redis: Redis, stream: str) -> set[str]:
 
 
 async def test_at_first_start_every_reader_is_registered_also_a_persister_that_never_ran(
-    redis: Redis, keys: Keys
+    redis: Redis, keys: Keys, start: Start
 ) -> None:
-    await start(redis, keys)
+    await start()
     assert await names(redis, keys.clicks(1)) == {"visits", "minutes", PERSISTER}
     assert await names(redis, keys.sessions("visits", 1)) == {PERSISTER}
     assert await names(redis, keys.rejected()) == {PERSISTER}
 
 
-async def test_another_partition_count_is_refused_with_the_one_that_fits(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
+async def test_another_partition_count_is_refused_with_the_one_that_fits(
+    redis: Redis, keys: Keys, start: Start
+) -> None:
+    await start()
     with pytest.raises(InvalidSetting, match="set PARTITIONS=2"):
-        await start(redis, keys, partitions=3)
+        await start(partitions=3)
 
 
-async def test_another_definition_of_a_window_is_refused_in_the_words_of_the_settings(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
+async def test_another_definition_of_a_window_is_refused_in_the_words_of_the_settings(
+    redis: Redis, keys: Keys, start: Start
+) -> None:
+    await start()
     shorter = parse_windows("visits = session(gap=10m)")
     with pytest.raises(InvalidSetting) as error:
-        await start(redis, keys, shorter)
+        await start(shorter)
     assert "visits = session(gap=10m, max_duration=1d)" in str(error.value)
     assert "cut by session(gap=30m, max_duration=1d)" in str(error.value)
-    await start(redis, keys, parse_windows("visits = session(30 min, max_duration=24h)"))  # the same in other words
+    await start(parse_windows("visits = session(30 min, max_duration=24h)"))  # the same in other words
 
 
-async def test_a_window_more_is_registered_where_the_streams_begin(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys, VISITS)
+async def test_a_window_more_is_registered_where_the_streams_begin(redis: Redis, keys: Keys, start: Start) -> None:
+    await start(VISITS)
     await redis.xadd(keys.clicks(0), {"b": "x"})
-    await start(redis, keys, BOTH)
+    await start(BOTH)
     assert [(reader.name, reader.lag) for reader in await readers_of(redis, keys.clicks(0))] == [
         ("minutes", 1),
         (PERSISTER, 1),
@@ -57,60 +72,70 @@ async def test_a_window_more_is_registered_where_the_streams_begin(redis: Redis,
     ]
 
 
-async def test_a_redis_that_evicts_is_refused_with_the_remedy(redis: Redis, keys: Keys) -> None:
+async def test_a_redis_that_evicts_is_refused_with_the_remedy(redis: Redis, keys: Keys, start: Start) -> None:
     await redis.config_set("maxmemory-policy", "allkeys-lru")
     try:
         with pytest.raises(InvalidSetting, match=r"allkeys-lru.*set maxmemory-policy noeviction"):
-            await start(redis, keys)
+            await start()
     finally:
         await redis.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_a_window_out_of_the_settings_stays_registered_until_it_is_removed(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
-    await start(redis, keys, VISITS)
+async def test_a_window_out_of_the_settings_stays_registered_until_it_is_removed(
+    redis: Redis, keys: Keys, start: Start
+) -> None:
+    await start()
+    await start(VISITS)
     assert "minutes" in await names(redis, keys.clicks(0))
     assert await forget_reader(redis, keys, "minutes") == []
     assert await names(redis, keys.clicks(0)) == {"visits", PERSISTER}
     assert (await read_layout(redis, keys)).windows == {"visits": "session(gap=30m, max_duration=1d)"}
 
 
-async def test_removing_a_window_keeps_what_the_persister_has_not_written_of_it(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
+async def test_removing_a_window_keeps_what_the_persister_has_not_written_of_it(
+    redis: Redis, keys: Keys, start: Start
+) -> None:
+    await start()
     changelog = keys.sessions("minutes", 1)
     entry = (await redis.xadd(changelog, {"b": "x"})).decode()  # type: ignore[union-attr]  # this client gives bytes
     assert await forget_reader(redis, keys, "minutes") == [changelog]
     assert await redis.xlen(changelog) == 1
     assert not await redis.exists(keys.sessions("minutes", 0))
+    assert (await read_layout(redis, keys)).streams(keys, 1)[keys.clicks(1)] == {"visits", PERSISTER}
     await show_cursor(redis, changelog, PERSISTER, entry, since=START, entries=1)
     assert await forget_reader(redis, keys, "minutes") == []
     assert not await redis.exists(changelog)
 
 
-async def test_a_window_that_is_being_served_is_not_removed(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
+async def test_a_window_that_is_being_served_is_not_removed(redis: Redis, keys: Keys, start: Start) -> None:
+    await start()
     await redis.set(keys.lease("visits", 1), "1:somebody")
     with pytest.raises(InvalidSetting, match="visits is being served"):
         await forget_reader(redis, keys, "visits")
 
 
-async def test_a_removed_persister_is_no_reader_until_it_runs_again(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
+async def test_a_removed_persister_is_no_reader_until_it_runs_again(redis: Redis, keys: Keys, start: Start) -> None:
+    await start()
     await forget_reader(redis, keys, PERSISTER)
-    await start(redis, keys)
+    await start()
     assert await names(redis, keys.rejected()) == set()
-    await register_persister(redis, keys)
+    await start(persisting=True)
     assert await names(redis, keys.rejected()) == {PERSISTER}
 
 
-async def test_somebody_elses_group_is_a_reader_that_can_be_removed(redis: Redis, keys: Keys) -> None:
-    await start(redis, keys)
+async def test_somebody_elses_group_is_a_reader_that_can_be_removed(redis: Redis, keys: Keys, start: Start) -> None:
+    await start()
     await redis.xgroup_create(keys.clicks(0), "theirs", "0")
     await forget_reader(redis, keys, "theirs")
     with pytest.raises(InvalidSetting, match="'theirs' reads nothing here; registered are minutes, persister, visits"):
         await forget_reader(redis, keys, "theirs")
 
 
-async def test_a_namespace_in_which_nothing_was_laid_out_is_named(redis: Redis, keys: Keys) -> None:
+async def test_a_namespace_in_which_nothing_was_laid_out_is_named(redis: Redis, keys: Keys, start: Start) -> None:
     with pytest.raises(InvalidSetting, match=keys.namespace):
         await read_layout(redis, keys)
+
+
+async def test_a_redis_that_is_not_there_is_said_in_one_line(keys: Keys) -> None:
+    with pytest.raises(ServerUnavailable, match="REDIS_URL does not answer"):
+        await lay_out("redis://127.0.0.1:1", keys=keys, partitions=2, windows=BOTH)

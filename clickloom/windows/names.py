@@ -40,3 +40,10 @@ class EventNames:
     def conversions(self, codes: Codes) -> npt.NDArray[np.bool_]:
         """Which of the codes are conversion events."""
         return np.array(self._conversions, bool)[codes]
+
+    def ranks(self) -> npt.NDArray[np.int64]:
+        """By code, the name's place in alphabetical order."""
+        order = sorted(range(len(self.texts)), key=self.texts.__getitem__)
+        ranks = np.empty(len(order), np.int64)
+        ranks[order] = np.arange(len(order))
+        return ranks

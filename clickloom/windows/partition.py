@@ -8,7 +8,6 @@ from itertools import compress
 import msgspec
 import numpy as np
 
-from clickloom.click import Details
 from clickloom.windows.columns import Columns, Rows
 from clickloom.windows.cut import Cut
 from clickloom.windows.live import Extras, Live
@@ -130,9 +129,20 @@ class Partition:
             times, arrivals, records = times[kept], arrivals[kept], records[kept]
         if keys:
             self._cut.add(keys, times, records, arrivals)
-        for row, details in clicks.details:
-            if kept is None or kept[row]:
-                self._note(clicks, row, details)
+        if clicks.details:
+            self._note_details(clicks, kept)
+
+    def _note_details(self, clicks: Columns, kept: Mask | None) -> None:
+        """Give the sessions what came with their clicks, now that each click is in one."""
+        keys, times, codes, event_ids = clicks.keys, clicks.times.tolist(), clicks.codes.tolist(), clicks.event_ids
+        find, is_conversion = self._cut.find, self._names.is_conversion
+        rows = clicks.details if kept is None else [detail for detail in clicks.details if kept[detail[0]]]
+        for row, details in rows:
+            live = find(keys[row], times[row])
+            if live.extras is None:
+                live.extras = Extras()
+            conversion = is_conversion(codes[row])
+            live.extras.note(details, times[row], conversion=conversion, event_id=event_ids[row])
 
     def _count(self, clicks: Columns) -> None:
         counts = np.bincount(clicks.codes).tolist()
@@ -147,13 +157,6 @@ class Partition:
         for entry, site_id, count in clicks.by_site(rows):
             self._cut.open_events[site_id] -= count
             yield self._tallies.of(entry, site_id), count
-
-    def _note(self, clicks: Columns, row: int, details: Details) -> None:
-        time_us = int(clicks.times[row])
-        live = self._cut.find(clicks.keys[row], time_us)
-        live.extras = live.extras or Extras()
-        conversion = self._names.is_conversion(int(clicks.codes[row]))
-        live.extras.note(details, time_us, conversion=conversion, event_id=clicks.event_ids[row])
 
     def _accepted(self, clicks: Columns, before_us: int) -> Mask | None:
         """Which rows are neither late nor seen before; None: all of them."""

@@ -3,18 +3,19 @@
 from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from clickloom.click import device_type_of
 from clickloom.keys import split_key
-from clickloom.session import ClosedBy, Session, Touch, floor_to_minute, session_uid
+from clickloom.session import ClosedBy, Session, Touch, session_uid
+from clickloom.times import MINUTE_US
 from clickloom.windows.live import PATH, PATH_LIMIT, Extras, Live, Order, Path
 from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
 
-_NO_TOUCH = Touch()
-_NO_REVENUE = Decimal(0)
+Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 def session_records(
@@ -32,68 +33,75 @@ def session_records(
     offsets = (times - np.repeat(times[bounds[:-1]], np.diff(bounds))).tolist()
     texts = list(map(names.texts.__getitem__, clicks["code"].tolist()))
     conversions = np.add.reduceat(names.conversions(clicks["code"]), bounds[:-1], dtype=np.int64).tolist()
-    rows = zip(emitted, pairwise(bounds.tolist()), conversions, strict=True)
-    return [
-        _record(live, key, closed_by, offsets[first:end], texts[first:end], converted, window, rules)
-        for (live, key, closed_by), (first, end), converted in rows
-    ]
+    records = []
+    for (live, key, closed_by), (first, end), shown in zip(
+        emitted, pairwise(bounds.tolist()), conversions, strict=True
+    ):
+        site_id, user_id, device_id = split_key(key)
+        begin_us, last_us, events = live.begin_us, live.last_us, live.events
+        told = _NOTHING_TOLD if live.extras is None else _told(live.extras)
+        converted = shown + told.more_conversions
+        kept = min(end, first + PATH_LIMIT)
+        # By position: it takes a fifteenth of the time that names take, and this is done for every session.
+        records.append(
+            Session(
+                session_uid(window, key, begin_us),
+                site_id,
+                user_id,
+                device_id,
+                told.device_type or device_type_of(device_id, None),
+                begin_us - begin_us % MINUTE_US,
+                begin_us,
+                last_us,
+                events,
+                texts[first],
+                texts[end - 1],
+                texts[first:kept],
+                offsets[first:kept],
+                events > PATH_LIMIT,
+                told.touch,
+                converted > 0,
+                converted + told.repeated_orders,
+                told.revenue,
+                not converted and last_us - begin_us < rules.bounce_us,
+                closed_by,
+                live.version,
+            )
+        )
+    return records
 
 
-def _in_order(clicks: Path, bounds: "np.ndarray[tuple[int], np.dtype[np.int64]]", names: EventNames) -> Path:
-    """Each session's clicks by time, those of one time by name."""
-    lengths = np.diff(bounds)
-    sessions = np.repeat(np.arange(len(lengths)), lengths)
+def _in_order(clicks: Path, bounds: Counts, names: EventNames) -> Path:
+    """Each session's clicks by time, those of one time by name. Most came in order."""
+    sessions = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
     times = clicks["time_us"]
-    disordered = (sessions[1:] == sessions[:-1]) & (times[1:] <= times[:-1])
-    if not disordered.any():
+    disordered = np.unique(sessions[1:][(sessions[1:] == sessions[:-1]) & (times[1:] <= times[:-1])])
+    if not len(disordered):
         return clicks
-    ranks = np.empty(len(names.texts), np.int64)
-    ranks[sorted(range(len(names.texts)), key=names.texts.__getitem__)] = np.arange(len(names.texts))
-    return clicks[np.lexsort((ranks[clicks["code"]], times, sessions))]
+    rows = np.flatnonzero(np.isin(sessions, disordered))
+    some = clicks[rows]
+    ordered = clicks.copy()
+    ordered[rows] = some[np.lexsort((names.ranks()[some["code"]], some["time_us"], sessions[rows]))]
+    return ordered
 
 
-def _record(
-    live: Live,
-    key: str,
-    closed_by: ClosedBy,
-    offsets: list[int],
-    texts: list[str],
-    conversions: int,
-    window: str,
-    rules: Rules,
-) -> Session:
-    site_id, user_id, device_id = split_key(key)
-    begin_us, last_us = live.begin_us, live.last_us
-    touch, orders, revenue, device_type = _NO_TOUCH, conversions, _NO_REVENUE, None
-    if (extras := live.extras) is not None:
-        conversions += extras.pruned_conversions
-        touch, device_type = _touch(extras), extras.touch.get("device_type", (0, None))[1]
-        told, revenue = _orders(extras.orders)
-        orders = conversions - len(extras.orders) + told
-    # By position: it takes a fifteenth of the time that names take, and this is done for every session.
-    return Session(
-        session_uid(window, key, begin_us),
-        site_id,
-        user_id,
-        device_id,
-        device_type or device_type_of(device_id, None),
-        floor_to_minute(begin_us),
-        begin_us,
-        last_us,
-        live.events,
-        texts[0],
-        texts[-1],
-        texts[:PATH_LIMIT],
-        offsets[:PATH_LIMIT],
-        live.events > PATH_LIMIT,
-        touch,
-        conversions > 0,
-        orders,
-        revenue,
-        not conversions and last_us - begin_us < rules.bounce_us,
-        closed_by,
-        live.version,
-    )
+class Told(NamedTuple):
+    """What the details of a session's clicks tell of it."""
+
+    touch: Touch
+    device_type: str | None
+    more_conversions: int  # that the path shows no more
+    repeated_orders: int  # to add to the conversions, so that an order told twice counts once: 0 or less
+    revenue: Decimal
+
+
+_NOTHING_TOLD = Told(Touch(), None, 0, 0, Decimal(0))
+
+
+def _told(extras: Extras) -> Told:
+    orders, revenue = _orders(extras.orders)
+    device_type = extras.touch.get("device_type", (0, None))[1]
+    return Told(_touch(extras), device_type, extras.pruned_conversions, orders - len(extras.orders), revenue)
 
 
 def _orders(told: list[Order]) -> tuple[int, Decimal]:
@@ -101,12 +109,12 @@ def _orders(told: list[Order]) -> tuple[int, Decimal]:
     first: dict[str, Decimal] = {}
     for _, order, revenue in sorted(told):
         first.setdefault(order, revenue)
-    return len(first), sum(first.values(), _NO_REVENUE)
+    return len(first), sum(first.values(), Decimal(0))
 
 
 def _touch(extras: Extras) -> Touch:
     if not extras.touch:
-        return _NO_TOUCH
+        return _NOTHING_TOLD.touch
     first = {name: value for name, (_, value) in extras.touch.items()}
     source, medium, campaign = first.get("utm", (None, None, None))
     return Touch(

@@ -1,45 +1,43 @@
 """Wires the API: uvicorn on the configured address."""
 
 import asyncio
-import socket
+import contextlib
+from collections.abc import Iterator
 
+import structlog
 import uvicorn
 
 from clickloom.connect import fix_layout, open_redis
-from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
-from clickloom.lifecycle import run_service
+from clickloom.lifecycle import listen, run_service
 from clickloom.settings import Settings
 from services.api.app import create_app
 
+log = structlog.get_logger()
 
-def listen(host: str, port: int) -> socket.socket:
-    """Raises ServerUnavailable if the port is taken."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        raise ServerUnavailable(
-            f"{host}:{port} cannot be listened on ({error.strerror}): set PORT to a free one"
-        ) from error
-    return listener
+REQUESTS_END_WITHIN_S = 5
+
+
+class Server(uvicorn.Server):
+    """uvicorn, but signals stay ours: `run_service` turns them into the stop event."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with open_redis(settings.redis_url) as redis:
         await fix_layout(redis, keys=Keys(settings.namespace), partitions=settings.partitions)
     listener = listen(settings.host, settings.port)
-    # Open event streams never end by themselves: give requests a moment, then cut.
-    config = uvicorn.Config(create_app(settings), log_level="warning", timeout_graceful_shutdown=1)
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve([listener]))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    server.should_exit = True
-    await serving
+    app = create_app(settings, stop=stop)  # ends the open event streams, which never end by themselves
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUESTS_END_WITHIN_S)
+    server = Server(config)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(server.serve([listener]))
+        log.info("api.listening", url=f"http://{settings.host}:{listener.getsockname()[1]}")
+        await stop.wait()
+        server.should_exit = True
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import msgspec
 
-from clickloom.click import Click, normalise, parse_click
+from clickloom.click import MAX_DEPTH, Click, normalise, parse_click
 from clickloom.errors import RejectedInput
 
 MAX_EVENTS = 1_000
@@ -50,12 +50,18 @@ def sort_events(body: bytes, *, received_us: int, future_bound_us: int, random_b
 
 def _events(body: bytes) -> list[msgspec.Raw]:
     try:
-        events = msgspec.json.decode(body, type=list[msgspec.Raw]) if body.lstrip()[:1] == b"[" else [msgspec.Raw(body)]
+        events = _decode_array(body) if body.lstrip()[:1] == b"[" else [_decode_one(body)]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RejectedInput("malformed_json", f"the body is no JSON: {error}") from error
+    except RecursionError as error:
+        raise RejectedInput("malformed_json", f"the body is nested deeper than {MAX_DEPTH} levels") from error
     if len(events) > MAX_EVENTS:
         raise RejectedInput("too_many_events", f"{len(events)} events in one request; send at most {MAX_EVENTS}")
     return events
+
+
+_decode_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_decode_one = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def uuid7(unix_ms: int, random_bits: int) -> str:

@@ -10,9 +10,10 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from clickloom.errors import UndecodableEntry
+from clickloom.errors import UndecodableEntry, UnknownVersion
 from clickloom.keys import Keys
-from clickloom.streams import START
+from clickloom.metrics import LIVE_SUBSCRIBERS
+from clickloom.streams import START, read_streams
 from clickloom.times import SECOND_US, now_us
 from clickloom.wire import FIELD, decode_metrics
 from services.api.ticks import Ticker
@@ -27,27 +28,28 @@ Tick = dict[str, Any]
 class LiveFeed:
     """Ticks once a second for every window."""
 
-    def __init__(self, redis: Redis, *, keys: Keys, partitions: int) -> None:
+    def __init__(self, redis: Redis, *, keys: Keys, partitions: int, backlog: int = BACKLOG) -> None:
         self._redis = redis
-        self._streams = {keys.metrics(number).encode(): number for number in range(partitions)}
-        self._cursors: dict[bytes, bytes] = {}
+        self._backlog = backlog
+        self._streams = {keys.metrics(number): number for number in range(partitions)}
+        self._cursors: dict[str, str] = {}
         self._tickers: defaultdict[str, Ticker] = defaultdict(Ticker)
         self._subscribers: dict[asyncio.Queue[Tick | None], str] = {}
 
     @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Read and tick as long as the block lasts; afterwards every subscription ends."""
+    async def running(self, stop: asyncio.Event) -> AsyncIterator[None]:
+        """Read and tick as long as the block lasts; every subscription ends when `stop` is set."""
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._read()), group.create_task(self._tick())]
+            work = (self._read(), self._tick(), self._close(stop))
+            tasks = [group.create_task(part) for part in work]
             try:
                 yield
             finally:
                 for task in tasks:
                     task.cancel()
-                self.close()
 
-    def close(self) -> None:
-        """End every subscription."""
+    async def _close(self, stop: asyncio.Event) -> None:
+        await stop.wait()
         for queue in list(self._subscribers):
             self._end(queue)
 
@@ -55,11 +57,12 @@ class LiveFeed:
         """The window's ticks from now on, until the feed closes or the subscriber is too slow."""
         queue: asyncio.Queue[Tick | None] = asyncio.Queue()
         self._subscribers[queue] = window
-        try:
-            while (tick := await queue.get()) is not None:
-                yield tick
-        finally:
-            self._subscribers.pop(queue, None)
+        with LIVE_SUBSCRIBERS.track_inprogress():
+            try:
+                while (tick := await queue.get()) is not None:
+                    yield tick
+            finally:
+                self._subscribers.pop(queue, None)
 
     def _end(self, queue: asyncio.Queue[Tick | None]) -> None:
         self._subscribers.pop(queue, None)
@@ -71,7 +74,7 @@ class LiveFeed:
             await asyncio.sleep((SECOND_US - now_us() % SECOND_US) / SECOND_US + 0.005)
             ticks = {window: ticker.take(now_us()) for window, ticker in self._tickers.items()}
             for queue, window in list(self._subscribers.items()):
-                if queue.qsize() >= BACKLOG:
+                if queue.qsize() >= self._backlog:
                     log.warning("subscriber.dropped", reason="too slow")
                     self._end(queue)
                 else:
@@ -82,10 +85,9 @@ class LiveFeed:
             try:
                 if not self._cursors:
                     await self._seed()
-                reply: Any = await self._redis.xread(dict(self._cursors), block=1_000)  # type: ignore[arg-type]
-                for stream, entries in reply or []:
+                for stream, entries in (await read_streams(self._redis, self._cursors, block_ms=1_000)).items():
                     for entry_id, fields in entries:
-                        self._cursors[stream] = entry_id
+                        self._cursors[stream] = entry_id.decode()
                         self._add(self._streams[stream], fields)
             except RedisError as error:
                 log.warning("feed.store_away", reason=str(error))
@@ -94,7 +96,7 @@ class LiveFeed:
     def _add(self, partition: int, fields: dict[bytes, bytes], *, seed: bool = False) -> None:
         try:
             metrics = decode_metrics(fields.get(FIELD, b""))
-        except UndecodableEntry as error:
+        except (UndecodableEntry, UnknownVersion) as error:  # numbers to look at: queries and ingest must go on
             log.warning("entry.undecodable", reason=str(error))
             return
         ticker = self._tickers[metrics.window]
@@ -106,4 +108,4 @@ class LiveFeed:
             entries: Any = await self._redis.xrevrange(stream, count=20)
             for _, fields in reversed(entries):
                 self._add(partition, fields, seed=True)
-            self._cursors[stream] = entries[0][0] if entries else START.encode()
+            self._cursors[stream] = entries[0][0].decode() if entries else START

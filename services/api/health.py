@@ -1,5 +1,9 @@
 """Whether the process lives and can serve, and its metrics."""
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -7,10 +11,12 @@ from redis.exceptions import RedisError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from services.api.problems import problem_response
+from services.api.problems import documented, problem_response
 from services.api.resources import Resources, resources_of
 
 router = APIRouter(tags=["operations"])
+
+ANSWER_WITHIN_S = 2
 
 
 @router.get("/healthz", summary="The process lives")
@@ -18,7 +24,9 @@ async def healthz() -> dict[str, str]:
     return {"status": "ok"}
 
 
-@router.get("/readyz", summary="Redis and PostgreSQL answer")
+@router.get(
+    "/readyz", summary="Redis and PostgreSQL answer", responses=documented(503, "postgres: no answer within 2 s")
+)
 async def readyz(request: Request) -> JSONResponse:
     faults = await _faults(resources_of(request))
     if faults:
@@ -27,17 +35,30 @@ async def readyz(request: Request) -> JSONResponse:
 
 
 async def _faults(resources: Resources) -> dict[str, str]:
-    faults = {}
+    names = ("redis", "postgres")
+    found = await asyncio.gather(_fault(_ask_redis(resources)), _fault(_ask_postgres(resources)))
+    return {name: fault for name, fault in zip(names, found, strict=True) if fault}
+
+
+async def _fault(question: Coroutine[Any, Any, None]) -> str:
+    """Why there is no answer; empty if there is one."""
     try:
-        await resources.redis.ping()
-    except (RedisError, OSError) as error:
-        faults["redis"] = str(error)
-    try:
-        async with resources.engine.connect() as connection:
-            await connection.execute(text("SELECT 1 FROM stream_cursors LIMIT 1"))
-    except (SQLAlchemyError, OSError) as error:
-        faults["postgres"] = str(error).splitlines()[0]
-    return faults
+        async with asyncio.timeout(ANSWER_WITHIN_S):
+            await question
+    except TimeoutError:
+        return f"no answer within {ANSWER_WITHIN_S} s"
+    except (RedisError, SQLAlchemyError, OSError) as error:
+        return str(error).splitlines()[0]
+    return ""
+
+
+async def _ask_redis(resources: Resources) -> None:
+    await resources.redis.ping()
+
+
+async def _ask_postgres(resources: Resources) -> None:
+    async with resources.engine.connect() as connection:
+        await connection.execute(text("SELECT 1 FROM stream_cursors LIMIT 1"))
 
 
 @router.get("/metrics", summary="Prometheus metrics of this process")

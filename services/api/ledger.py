@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from clickloom.keys import Keys
 from clickloom.streams import last_id, split_id
 from services.api.balance import SumName, by_window, differences, total
-from services.api.problems import Problem
-from services.api.query import check_window
+from services.api.problems import Problem, documented
+from services.api.query import Filter, check_window
 from services.api.recount import LONGEST_S, Recount, Span, recount
 from services.api.resources import resources_of
 
@@ -134,12 +134,20 @@ class Filters(BaseModel):
 
     from_: Annotated[datetime | None, Field(alias="from", description="an hour before `to` if not given")] = None
     to: Annotated[datetime | None, Field(description="exclusive; now if not given; at most a day after `from`")] = None
-    site_id: Annotated[str | None, Field(max_length=64, pattern=r"^[^\x00]*$")] = None
-    window: Annotated[str | None, Field(max_length=64)] = None
+    site_id: Filter | None = None
+    window: Filter | None = None
     limit: Annotated[int, Field(ge=1, le=1_500, description="of `minutes`; the sums are of all")] = 60
 
 
-@router.get("/v1/ledger", summary="Whether every click that came in is where it should be")
+_TOO_LONG = "must be at most a day before `to`; ask for one day after the other"
+_TOO_SLOW = f"counting took longer than {LONGEST_S} s: ask for a shorter time"
+_PROBLEMS = {
+    **documented(422, f"from: {_TOO_LONG}", errors=[{"field": "from", "message": _TOO_LONG}]),
+    **documented(503, _TOO_SLOW),
+}
+
+
+@router.get("/v1/ledger", summary="Whether every click that came in is where it should be", responses=_PROBLEMS)
 async def get_ledger(request: Request, filters: Annotated[Filters, Query()]) -> LedgerAnswer:
     """Times are those at which clicks entered the streams, in whole minutes.
 
@@ -162,8 +170,7 @@ def span_of(
     if not begin < end:
         raise Problem(422, "from: must be before `to`", errors=[{"field": "from", "message": "must be before `to`"}])
     if end - begin > LONGEST:
-        longest = "must be at most a day before `to`; ask for one day after the other"
-        raise Problem(422, f"from: {longest}", errors=[{"field": "from", "message": longest}])
+        raise Problem(422, f"from: {_TOO_LONG}", errors=[{"field": "from", "message": _TOO_LONG}])
     return Span(begin, end, windows, site_id)
 
 
@@ -178,7 +185,7 @@ async def read_ledger(engine: AsyncEngine, redis: Redis, keys: Keys, span: Span,
         found = await recount(engine, span)
     except DBAPIError as error:
         if isinstance(error.orig, QueryCanceled):
-            raise Problem(503, f"counting took longer than {LONGEST_S} s: ask for a shorter time") from error
+            raise Problem(503, _TOO_SLOW) from error
         raise
     return _answer(span, found, limit, settled=await _is_settled(redis, keys, found, span.windows))
 

@@ -23,9 +23,16 @@ class LingeringPublisher:
         self._waiting += clicks
         if self._next is None:
             self._next = asyncio.create_task(self._flush())
+            self._next.add_done_callback(_see)
         await asyncio.shield(self._next)  # one caller's hanging up must not take the others' clicks with it
 
     async def _flush(self) -> None:
         await asyncio.sleep(LINGER_S)
         clicks, self._waiting, self._next = self._waiting, [], None
         await self._publisher.publish(clicks, arrival_us=now_us())
+
+
+def _see(flush: asyncio.Task[None]) -> None:
+    """Take note of an error even if every caller has hung up; asyncio would complain of it."""
+    if not flush.cancelled():
+        flush.exception()

@@ -3,21 +3,34 @@
 from collections.abc import AsyncIterable
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from services.api.problems import documented
 from services.api.query import check_window
 from services.api.resources import resources_of
 
 router = APIRouter(tags=["live"])
 
 
-@router.get("/v1/live/metrics", response_class=EventSourceResponse, summary="Live numbers, once a second")
+def known_window(request: Request, window: Annotated[str, Query(description="the window's name")] = "visits") -> str:
+    """Asked before the stream begins: its status cannot change afterwards."""
+    check_window(resources_of(request), window)
+    return window
+
+
+_UNKNOWN = documented(422, "window: 'x' is not defined; one of visits, minutes", errors=[{"field": "window"}])
+
+
+@router.get(
+    "/v1/live/metrics",
+    response_class=EventSourceResponse,
+    summary="Live numbers, once a second",
+    responses=_UNKNOWN,
+)
 async def live_metrics(
-    request: Request, window: Annotated[str, Query(description="the window's name")] = "visits"
+    request: Request, window: Annotated[str, Depends(known_window)]
 ) -> AsyncIterable[ServerSentEvent]:
     """Clicks and sessions of the last second; `open_sessions` and `watermark` as they stand."""
-    resources = resources_of(request)
-    check_window(resources, window)
-    async for tick in resources.feed.subscribe(window):
+    async for tick in resources_of(request).feed.subscribe(window):
         yield ServerSentEvent(event="metrics", id=str(tick["at"]), data=tick)

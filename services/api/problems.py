@@ -6,7 +6,23 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class ProblemDetail(BaseModel):
+    """RFC 9457. A kind of problem may have members of its own besides."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field("about:blank", description="the status says what kind of problem it is")
+    title: str = Field(description="of the status")
+    status: int
+    detail: str = Field(description="what is wrong, and what to do about it")
 
 
 class Problem(Exception):
@@ -21,9 +37,18 @@ class Problem(Exception):
 
 
 def problem_response(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
+    return JSONResponse(_content(status, detail, **more), status, headers, media_type=MEDIA_TYPE)
+
+
+def _content(status: int, detail: str, **more: Any) -> dict[str, Any]:
     title = HTTPStatus(status).phrase
-    content = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    return JSONResponse(content, status, headers, media_type="application/problem+json")
+    return {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+
+
+def documented(status: int, detail: str, **more: Any) -> dict[int | str, dict[str, Any]]:
+    """A problem that a route can end in, for the API's description, with an example."""
+    content = {"schema": ProblemDetail.model_json_schema(), "example": _content(status, detail, **more)}
+    return {status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: content}}}
 
 
 def install(app: FastAPI) -> None:
@@ -39,10 +64,20 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        faults = [{"field": ".".join(map(str, fault["loc"])), "message": fault["msg"]} for fault in error.errors()]
+        # Without where it was found (query, path) and, of several types that a value could have, which.
+        faults = [{"field": str(fault["loc"][1]), "message": fault["msg"]} for fault in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
+
+    async def away(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(503, "PostgreSQL does not answer; ask again", {"Retry-After": "1"})
+
+    async def unforeseen(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(500, "an error of the server; its log has it")
 
     app.add_exception_handler(Problem, ours)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(OperationalError, away)
+    app.add_exception_handler(PoolTimeout, away)
+    app.add_exception_handler(Exception, unforeseen)

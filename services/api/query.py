@@ -2,21 +2,57 @@
 
 import base64
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from sqlalchemy import RowMapping, Select, func, select, tuple_
 
 from clickloom.tables import sessions, stream_cursors
-from services.api.problems import Problem
+from services.api.problems import Problem, documented
 from services.api.resources import Resources, resources_of
 
 router = APIRouter(tags=["query"])
 
-_EXAMPLE_ID = "64_COM1614358320"
+_EXAMPLE: dict[str, JsonValue] = {
+    "session_uid": "53b41eea-6b8a-d662-2faf-95a40b777597",
+    "session_id": "64_COM1614358320",
+    "window": "visits",
+    "site_id": "default",
+    "user_id": "64",
+    "device_id": "computer",
+    "device_type": "computer",
+    "timeagg": "2021-02-26T16:52:00Z",
+    "events": 2,
+    "begin_navigation": "beer_vitrine_nav",
+    "end_navigation": "beer_checkout",
+    "begin_session": "2021-02-26T16:52:05.250000Z",
+    "end_session": "2021-02-26T16:54:05.250000Z",
+    "duration_sec": 120,
+    "path": [
+        {"event": "beer_vitrine_nav", "offset_ms": 0},
+        {"event": "beer_checkout", "offset_ms": 120000},
+    ],
+    "path_truncated": False,
+    "entry_url": "/vitrine",
+    "referrer": "https://search.example/",
+    "utm_source": "newsletter",
+    "utm_medium": "email",
+    "utm_campaign": "spring",
+    "experiments": {"button": "red"},
+    "converted": True,
+    "orders": 1,
+    "revenue": "19.99",
+    "currency": "EUR",
+    "bounced": False,
+    "closed_by": "gap",
+    "version": 1,
+}
+_AWAY = documented(503, "PostgreSQL does not answer; ask again")
+
+Filter = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")]
 
 
 class PathStep(BaseModel):
@@ -25,7 +61,7 @@ class PathStep(BaseModel):
 
 
 class SessionAnswer(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"example": {"session_id": _EXAMPLE_ID}})
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     session_uid: UUID
     session_id: str
@@ -34,15 +70,15 @@ class SessionAnswer(BaseModel):
     user_id: str
     device_id: str
     device_type: str
-    timeagg: datetime
+    timeagg: datetime = Field(description="begin, floored to the minute")
     events: int
     begin_navigation: str
     end_navigation: str
     begin_session: datetime
     end_session: datetime
-    duration_sec: int
-    path: list[PathStep]
-    path_truncated: bool
+    duration_sec: int = Field(description="whole seconds, truncated")
+    path: list[PathStep] = Field(description="the events in event-time order, the first 100 at most")
+    path_truncated: bool = Field(description="whether there were more")
     entry_url: str | None
     referrer: str | None
     utm_source: str | None
@@ -51,11 +87,11 @@ class SessionAnswer(BaseModel):
     experiments: dict[str, str] | None
     converted: bool
     orders: int
-    revenue: str
+    revenue: str = Field(description="a decimal")
     currency: str | None
-    bounced: bool
-    closed_by: str
-    version: int
+    bounced: bool = Field(description="short, and no conversion")
+    closed_by: Literal["gap", "range", "cap"]
+    version: int = Field(description="1, and one more at each revision")
 
 
 class SessionList(BaseModel):
@@ -67,17 +103,22 @@ class SessionList(BaseModel):
 class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    window: str = "visits"
-    site_id: str | None = None
-    user_id: str | None = None
-    device_id: str | None = None
+    window: Filter = "visits"
+    site_id: Filter | None = None
+    user_id: Filter | None = None
+    device_id: Filter | None = None
     from_: Annotated[datetime | None, Field(alias="from", description="begin of session, inclusive")] = None
     to: Annotated[datetime | None, Field(description="begin of session, exclusive")] = None
-    cursor: str | None = None
+    cursor: Annotated[str | None, Field(description="`next_cursor` of the page before", max_length=256)] = None
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-@router.get("/v1/sessions", summary="Closed sessions, newest first")
+_REFUSED = documented(
+    422, "limit: Input should be greater than or equal to 1", errors=[{"field": "limit", "message": "Input should …"}]
+)
+
+
+@router.get("/v1/sessions", summary="Closed sessions, newest first", responses={**_REFUSED, **_AWAY})
 async def list_sessions(request: Request, filters: Annotated[Filters, Query()]) -> SessionList:
     resources = resources_of(request)
     check_window(resources, filters.window)
@@ -90,7 +131,11 @@ async def list_sessions(request: Request, filters: Annotated[Filters, Query()]) 
     )
 
 
-@router.get("/v1/sessions/{session_uid}", summary="One session")
+_UNKNOWN = documented(404, "no session 53b41eea-6b8a-d662-2faf-95a40b777597: it never was, or a revision took it back")
+_NO_UUID = documented(422, "session_uid: Input should be a valid UUID", errors=[{"field": "session_uid"}])
+
+
+@router.get("/v1/sessions/{session_uid}", summary="One session", responses={**_UNKNOWN, **_NO_UUID, **_AWAY})
 async def get_session(request: Request, session_uid: UUID) -> SessionAnswer:
     statement = select(sessions).where(sessions.c.session_uid == session_uid)
     async with resources_of(request).engine.connect() as connection:
@@ -143,7 +188,8 @@ def _cursor(row: RowMapping) -> str:
 
 def _position(cursor: str) -> tuple[datetime, UUID]:
     try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, UUID])
+        begin, uid = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, UUID])
+        return _utc(begin), uid
     except (ValueError, msgspec.MsgspecError) as error:
         raise Problem(422, "cursor: not one of ours; give `next_cursor` of the page before, as it is") from error
 

@@ -1,5 +1,6 @@
 """What requests share: connections and the live feed, opened and closed with the app."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def resources_of(request: Request) -> Resources:
     return resources
 
 
-def lifespan_of(settings: Settings):  # type: ignore[no-untyped-def]  # FastAPI's own type of a lifespan is private
+def lifespan_of(settings: Settings, stop: asyncio.Event):  # type: ignore[no-untyped-def]  # FastAPI's own type of a lifespan is private
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         keys = Keys(settings.namespace)
@@ -46,7 +47,7 @@ def lifespan_of(settings: Settings):  # type: ignore[no-untyped-def]  # FastAPI'
         async with open_redis(settings.redis_url) as redis:
             publisher = Publisher(redis, keys=keys, partitions=settings.partitions)
             feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
-            async with feed.running():
+            async with feed.running(stop):
                 resources = Resources(
                     redis=redis,
                     engine=engine,

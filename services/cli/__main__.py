@@ -1,6 +1,7 @@
 """The `clickloom` command: its options, and what they call."""
 
 import asyncio
+import os
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
@@ -16,6 +17,8 @@ from rich.console import Console
 import migrations
 from clickloom.connect import open_redis
 from clickloom.errors import ClickloomError
+from clickloom.keys import Keys
+from clickloom.layout import forget_reader
 from clickloom.settings import Settings, load_settings
 from clickloom.times import parse_duration, parse_time, to_datetime
 from clickloom.windows.rules import Rules
@@ -25,6 +28,7 @@ from services.cli import ledger as accounting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
+from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.source import Format, open_source, read_lines
 from services.cli.up import up as run_everything
@@ -32,6 +36,8 @@ from services.generator.__main__ import generate
 
 app = typer.Typer(name="clickloom", no_args_is_help=True, help="Turns clicks into sessions while they happen.")
 app.command("generate")(generate)
+readers = typer.Typer(no_args_is_help=True, help="Who is registered to read the streams.")
+app.add_typer(readers, name="readers")
 
 
 class Boundary(StrEnum):
@@ -55,7 +61,7 @@ def up(
     data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
 ) -> None:
     """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
-    raise typer.Exit(run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate))
+    run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate)
 
 
 @app.command()
@@ -77,8 +83,7 @@ def replay(
     At the end the watermark moves one gap past the file's last click. That is harmless to live traffic: a click is
     accepted as long as its own session, a gap after it, could still change. --no-close leaves the last sessions open.
     """
-    size = Path(file).stat().st_size if file != "-" else None
-    report = asyncio.run(replaying.replay(file, form, size=size, close=close, settings=load_settings()))
+    report = asyncio.run(replaying.replay(file, form, close=close, settings=load_settings()))
     replaying.print_report(report)
 
 
@@ -213,6 +218,47 @@ async def _tail(stream: tailing.Stream, window: str, from_start: bool, count: in
                 return
 
 
+@app.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, with the times in full")] = False,
+) -> None:
+    """Show every stream and its readers: length, lag, owner, watermark, last commit; and what is wrong."""
+    found = asyncio.run(_status())
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    else:
+        showing.print_status(found, Console(highlight=False, soft_wrap=True))
+
+
+async def _status() -> showing.Status:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        return await showing.read_status(redis, settings)
+
+
+@readers.command()
+def remove(name: Annotated[str, typer.Argument(help="as `clickloom status` shows it")]) -> None:
+    """Let the streams wait for a reader no more; what it has not read may be trimmed.
+
+    Of a window this also forgets the sessions that are still open. Rows in Postgres stay.
+    """
+    kept = asyncio.run(_remove(name))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{name} is no reader any more", markup=False)
+    if kept:
+        console.print(
+            f"{', '.join(kept)} stay, for the persister has not written all of them: put {name} back into WINDOWS of"
+            " the persister, and remove it again when `clickloom status` shows no lag",
+            markup=False,
+        )
+
+
+async def _remove(name: str) -> list[str]:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        return await forget_reader(redis, Keys(settings.namespace), name)
+
+
 def _settings(**overrides: object) -> Settings:
     return load_settings(**{name: value for name, value in overrides.items() if value is not None})
 
@@ -237,8 +283,11 @@ def main() -> None:
         app()
     except ClickloomError as error:
         _fail(str(error))
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-        _fail(f"{error.filename} cannot be opened: {error.strerror}")
+    except BrokenPipeError:  # as by `| head`: who read the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename} cannot be opened: {error.strerror}" if error.filename else str(error))
 
 
 def _fail(reason: str) -> NoReturn:

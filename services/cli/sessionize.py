@@ -7,7 +7,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
-from clickloom.click import Click
 from clickloom.session import Session
 from clickloom.times import SECOND_US, iso
 from clickloom.windows.partition import Partition
@@ -40,8 +39,7 @@ class Reading:
         self._out_of_orderness_us = rules.out_of_orderness_us
         self._by_arrival = isinstance(window, StaggerWindow)
         self._explicit = explicit_watermark
-        self._chunk: list[Click] = []
-        self._raw: dict[tuple[str | None, str], bytes] = {}  # (event id, visitor's key) → line, of the chunk
+        self._chunk: list[Line] = []
         self._greatest_us = NEVER_US
         self._arrival_us = NEVER_US
         self._told_arrivals = False
@@ -54,20 +52,19 @@ class Reading:
             self._partition.advance(line.watermark_us or 0)
             yield self._emitted()
             return
-        click = line.click
+        time_us = line.click.time_us
         self._told_arrivals |= line.arrival_us is not None
         # Without one of its own a click arrives at its event time, but never before the one before it.
-        arrival_us = max(self._arrival_us, click.time_us if line.arrival_us is None else line.arrival_us)
+        arrival_us = max(self._arrival_us, time_us if line.arrival_us is None else line.arrival_us)
         passes = arrival_us > self._arrival_us and (self._by_arrival or self._told_arrivals)
-        if passes or click.time_us < self._watermark_us() or len(self._chunk) == CHUNK:
+        if passes or time_us < self._watermark_us() or len(self._chunk) == CHUNK:
             yield self._flush()
         if passes:
             (self._partition.tick if self._explicit else self._partition.idle)(arrival_us)
             yield self._emitted()
         self._arrival_us = arrival_us
-        self._greatest_us = max(self._greatest_us, click.time_us)
-        self._chunk.append(click)
-        self._raw[click.event_id, click.key] = line.raw
+        self._greatest_us = max(self._greatest_us, time_us)
+        self._chunk.append(line)
 
     def end(self) -> Iterator[Emitted]:
         """The input has ended: everything closes."""
@@ -81,15 +78,18 @@ class Reading:
 
     def _flush(self) -> Emitted:
         if self._chunk:
-            batch = RecordBatch.of(self._chunk, self._arrival_us)
+            batch = RecordBatch.of([line.click for line in self._chunk if line.click], self._arrival_us)
             self._partition.apply(batch, explicit_watermark=self._explicit)
         emitted = self._emitted()
-        self._chunk, self._raw = [], {}
+        self._chunk = []
         return emitted
 
     def _emitted(self) -> Emitted:
         changelog = self._partition.take_changes(0).changelog
-        return Emitted(changelog, [(late, self._raw[late.event_id, late.key]) for late in changelog.late])
+        if not changelog.late:
+            return Emitted(changelog, [])
+        raw = {(line.click.event_id, line.click.key): line.raw for line in self._chunk if line.click}
+        return Emitted(changelog, [(late, raw[late.event_id, late.key]) for late in changelog.late])
 
 
 def read(lines: Iterable[Line], window: Window, rules: Rules) -> Iterator[Emitted]:

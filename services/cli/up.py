@@ -1,93 +1,157 @@
 """`clickloom up`: everything on this machine, until Ctrl-C."""
 
+import asyncio
 import contextlib
-import fcntl
 import os
-import socket
-import sys
-import threading
-import time
-import urllib.error
-import urllib.request
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from shlex import join, quote
+from shlex import quote
 
-from honcho.manager import Manager
-from honcho.printer import Printer
+import redis
 
 import migrations
-from clickloom.errors import ServerUnavailable
+from clickloom.errors import InvalidSetting, ServerUnavailable
+from clickloom.keys import Keys
+from clickloom.lifecycle import listen
+from clickloom.logs import configure_logs
 from clickloom.settings import Settings
-from services.cli.embedded import embedded_postgres, embedded_valkey
+from services.cli.children import claimed, try_lock
+from services.cli.console import output_of
+from services.cli.embedded import embedded_postgres, embedded_valkey, made
+from services.cli.interrupt import Interrupt
+from services.cli.supervisor import supervise
 
-READY_WITHIN_S = 60
-
-
-def up(settings: Settings, *, demo: bool, rate: float) -> int:
-    """Run stores and services until a signal; the exit code. Raises ServerUnavailable before anything starts."""
-    with contextlib.ExitStack() as stack:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(_only_one(settings.data_dir))
-        _check_port(settings.host, settings.port)
-        environment = dict(os.environ, HOST=settings.host, PORT=str(settings.port), PYTHONUNBUFFERED="1")
-        if "REDIS_URL" not in os.environ:
-            environment["REDIS_URL"] = stack.enter_context(embedded_valkey(settings.data_dir / "valkey"))
-        if "DATABASE_URL" not in os.environ:
-            environment["DATABASE_URL"] = stack.enter_context(embedded_postgres(settings.data_dir))
-        migrations.upgrade(environment["DATABASE_URL"])
-        return _run_services(settings, environment, demo=demo, rate=rate)
+DEMO_HISTORY = "6h"  # sessions to query at once, not only after the first gap
 
 
-def _run_services(settings: Settings, environment: dict[str, str], *, demo: bool, rate: float) -> int:
-    manager = Manager(Printer(sys.stdout, colour=sys.stdout.isatty()))
-    for service in ("sessionizer", "persister", "api"):
-        manager.add_process(service, _command(service), env=environment)
+def up(settings: Settings, *, demo: bool, rate: float) -> None:
+    """Run stores and services until a signal. Raises ServerUnavailable if anything does not start or ends by itself."""
+    interrupt = Interrupt()
+    interrupt.install()
+    configure_logs(log_format=settings.log_format, log_level=settings.log_level, service="up")
+    folder = made(settings.data_dir)
+    try:
+        with _only_one(folder), claimed(folder / "services.lock", check=interrupt.check) as lock:
+            port = _free_port(settings)
+            with _stores(settings, folder, interrupt) as stores:
+                known = _is_laid_out(stores.redis_url, Keys(settings.namespace))
+                with interrupt.raising():
+                    migrations.upgrade(stores.database_url)
+                commands = _commands(demo=demo, rate=rate, history=not known)
+                asyncio.run(_serve(commands, settings, stores, port=port, lock=lock, interrupt=interrupt))
+    except KeyboardInterrupt:
+        return  # while something was starting: what had been started is stopped by now
+
+
+def _commands(*, demo: bool, rate: float, history: bool) -> dict[str, list[str]]:
+    """What to run, by name. History is for the first start only: in a system that has run, it would be late."""
+    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "api")}
     if demo:
-        generator = f"{_command('generator')} --rate {rate} --history 6h"
-        manager.add_process("generator", generator, env=environment)
-    threading.Thread(target=_announce, args=(settings, environment), daemon=True).start()
-    manager.loop()
-    requested = manager.returncode in (130, 143)
-    return 0 if requested else 1
+        past = ["--history", DEMO_HISTORY] if history else []
+        commands["generator"] = ["services.generator", "--rate", str(rate), *past]
+    return commands
 
 
-def _command(service: str) -> str:
-    return f"exec {join([sys.executable, '-m', f'services.{service}'])}"
+@dataclass(slots=True)
+class Stores:
+    redis_url: str
+    database_url: str
+    embedded: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def hints(self) -> list[str]:
+        """How to look into the embedded ones; the others' addresses may hold passwords."""
+        hints = []
+        if "PostgreSQL" in self.embedded:
+            hints.append(f"psql {quote(self.database_url)}")
+        if "Valkey" in self.embedded:
+            hints.append(f"REDIS_URL={quote(self.redis_url)}")
+        return hints
+
+
+@contextlib.contextmanager
+def _stores(settings: Settings, folder: Path, interrupt: Interrupt) -> Iterator[Stores]:
+    """The stores that the settings name; embedded ones in place of those they do not."""
+    stores = Stores(settings.redis_url, settings.database_url)
+    watch, check = stores.embedded.__setitem__, interrupt.check
+    with contextlib.ExitStack() as stack:
+        if "redis_url" not in settings.model_fields_set:
+            stores.redis_url = stack.enter_context(embedded_valkey(folder / "valkey", watch=watch, check=check))
+        if "database_url" not in settings.model_fields_set:
+            stores.database_url = stack.enter_context(embedded_postgres(folder, watch=watch, check=check))
+        yield stores
+
+
+async def _serve(
+    commands: dict[str, list[str]],
+    settings: Settings,
+    stores: Stores,
+    *,
+    port: int,
+    lock: int,
+    interrupt: Interrupt,
+) -> None:
+    output = output_of(settings.log_format, list(commands))
+    addresses = {"REDIS_URL": stores.redis_url, "DATABASE_URL": stores.database_url}
+
+    async def announce() -> None:
+        while not await _is_ready(settings.host, port):  # noqa: ASYNC110  # another process
+            await asyncio.sleep(0.1)
+        output.ready(_web_address(settings.host, port), stores.hints())
+
+    await supervise(
+        commands,
+        environment={**os.environ, **addresses, "HOST": settings.host, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        lock=lock,
+        stores=stores.embedded,
+        output=output,
+        interrupt=interrupt,
+        announce=announce,
+    )
 
 
 @contextlib.contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    with (folder / "up.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+    with (folder / "up.lock").open("ab") as lock:
+        if not try_lock(lock.fileno()):
             raise ServerUnavailable(
                 f"another `clickloom up` runs on {folder}: stop it, or give this one its own --data-dir"
-            ) from error
+            )
         yield
 
 
-def _check_port(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise ServerUnavailable(f"port {port} is taken: stop what listens there, or give --port") from error
+def _free_port(settings: Settings) -> int:
+    """The port, or a free one for 0. Raises ServerUnavailable if it is taken."""
+    with listen(settings.host, settings.port) as listener:
+        return int(listener.getsockname()[1])
 
 
-def _announce(settings: Settings, environment: dict[str, str]) -> None:
-    """Say what to open once the API is ready."""
-    address = f"http://{settings.host}:{settings.port}"
-    deadline = time.monotonic() + READY_WITHIN_S
-    while time.monotonic() < deadline:
-        with (
-            contextlib.suppress(urllib.error.URLError, OSError),
-            urllib.request.urlopen(f"{address}/readyz", timeout=2),
-        ):
-            stores = f"psql {quote(environment['DATABASE_URL'])}  ·  REDIS_URL={environment['REDIS_URL']}"
-            sys.stdout.write(f"\nClickloom is ready: open {address}/docs\n  {stores}\n\n")
-            sys.stdout.flush()
-            return
-        time.sleep(0.1)
+def _is_laid_out(url: str, keys: Keys) -> bool:
+    """Whether a Clickloom has run on this Redis. Raises InvalidSetting, ServerUnavailable."""
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
+            return bool(client.exists(keys.layout()))
+    except ValueError as error:
+        raise InvalidSetting(f"REDIS_URL: {error}") from error
+    except redis.RedisError as error:
+        raise ServerUnavailable(
+            f"REDIS_URL: Redis cannot be reached ({error}): start it, or unset REDIS_URL for an embedded one"
+        ) from error
+
+
+async def _is_ready(host: str, port: int) -> bool:
+    with contextlib.suppress(OSError):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"GET /readyz HTTP/1.1\r\nHost: clickloom\r\nConnection: close\r\n\r\n")
+        status = await reader.readline()
+        writer.close()
+        return b" 200 " in status
+    return False
+
+
+def _web_address(host: str, port: int) -> str:
+    """Where a browser on this machine finds an API that listens on `host`."""
+    if host in ("0.0.0.0", "::", ""):
+        host = "localhost"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

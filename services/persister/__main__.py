@@ -8,6 +8,7 @@ from sqlalchemy.engine import make_url
 
 from clickloom.connect import open_redis, sqlalchemy_url
 from clickloom.keys import Keys
+from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
 from services.persister.loop import serve_share
@@ -19,6 +20,8 @@ PARALLEL = 4  # streams written at once
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Raises ServerUnavailable if the database has another schema than this software needs."""
+    keys, windows = Keys(settings.namespace), settings.parsed_windows()
+    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows, persisting=True)
     url = make_url(sqlalchemy_url(settings.database_url)).set(drivername="postgresql")
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         url.render_as_string(hide_password=False),
@@ -31,9 +34,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with open_redis(settings.redis_url) as redis, pool:
         readers = [
             StreamReader(source, redis=redis, pool=pool, buffer_rows=settings.buffer_rows)
-            for source in sources(
-                Keys(settings.namespace), partitions=settings.partitions, windows=settings.parsed_windows()
-            )
+            for source in sources(keys, partitions=settings.partitions, windows=windows)
         ]
         async with asyncio.TaskGroup() as group:
             for first in range(PARALLEL):

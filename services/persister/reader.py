@@ -7,11 +7,11 @@ from functools import partial
 import structlog
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from clickloom.keys import Keys
+from clickloom.layout import PERSISTER
 from clickloom.metrics import ROLLED_BACK, ROWS
-from clickloom.streams import START, last_id, read_stream, split_id
+from clickloom.streams import START, last_id, read_stream, show_cursor, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.spec import Window
 from services.persister.ledger import Scope, read_account, write_account
@@ -20,8 +20,6 @@ from services.persister.rows import AddEntry, Rows, add_changelog, add_clicks, a
 from services.persister.writer import write
 
 log = structlog.get_logger()
-
-GROUP = "persister"  # the consumer group that shows how far this reader is
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,7 @@ class StreamReader:
             if cursor is None:
                 return False
             rows = Rows(self._source.stream, await read_account(connection, self._source.scope))
-            last, more = await self._gather(rows, cursor)
+            last, count, more = await self._gather(rows, cursor)
             if last != cursor:  # otherwise another process has written what was new
                 await write(connection, rows)
                 rows.account.reject(rows.rejected)
@@ -91,7 +89,7 @@ class StreamReader:
                 await self._move(connection, last, rows.watermark_us)
         self._known = last
         _count(rows)
-        await self._show(last)
+        await show_cursor(self._redis, self._source.stream, PERSISTER, last, since=cursor, entries=count)
         return more
 
     async def _lock(self, connection: Connection) -> str | None:
@@ -105,18 +103,20 @@ class StreamReader:
         row = await found.fetchone()
         return None if row is None else str(row[0])
 
-    async def _gather(self, rows: Rows, cursor: str) -> tuple[str, bool]:
-        """Read until the buffer is full or nothing is left: the new cursor, and whether there is more."""
+    async def _gather(self, rows: Rows, cursor: str) -> tuple[str, int, bool]:
+        """Read until the buffer is full or nothing is left: the new cursor, entries read, whether there is more."""
+        count = 0
         while len(rows) < self._buffer_rows:
             entries = await read_stream(
                 self._redis, self._source.stream, cursor, count=self._source.entries, block_ms=None
             )
             add_entries(rows, entries, self._source.add)
+            count += len(entries)
             if entries:
                 cursor = entries[-1][0].decode()
             if len(entries) < self._source.entries:
-                return cursor, False
-        return cursor, True
+                return cursor, count, False
+        return cursor, count, True
 
     async def _move(self, connection: Connection, cursor: str, watermark_us: int | None) -> None:
         watermark = None if watermark_us is None else to_datetime(watermark_us)
@@ -126,12 +126,6 @@ class StreamReader:
             [cursor, watermark, self._source.stream],
         )
 
-    async def _show(self, cursor: str) -> None:
-        try:
-            await self._redis.xgroup_setid(self._source.stream, GROUP, cursor)
-        except ResponseError:  # no such group yet
-            await self._redis.xgroup_create(self._source.stream, GROUP, cursor, mkstream=True)
-
     async def check(self) -> None:
         """If the cursor is ahead of the stream's last id, Redis lost entries: read the stream again from its start."""
         if self._known == await last_id(self._redis, self._source.stream):
@@ -140,11 +134,10 @@ class StreamReader:
             cursor = await self._lock(connection)
             if cursor is None:
                 return
-            last = await last_id(
-                self._redis, self._source.stream
-            )  # asked anew: another process may have moved the cursor meanwhile
+            # asked anew: another process may have moved the cursor meanwhile
+            last = await last_id(self._redis, self._source.stream)
             if split_id(cursor) > split_id(last):
-                ROLLED_BACK.labels(GROUP).inc()
+                ROLLED_BACK.labels(PERSISTER).inc()
                 log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last)
                 cursor = START
                 await self._move(connection, cursor, None)

@@ -6,10 +6,7 @@ import os
 import secrets
 import socket
 
-from redis.exceptions import RedisError
-
 from clickloom.connect import open_redis
-from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
@@ -26,7 +23,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)  # sessions hold no cycles: looking through a million of them finds nothing
     windows = settings.parsed_windows()
-    await _lay_out(settings)
+    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows)
     async with open_redis(settings.redis_url, retries=0) as redis:  # a commit must not be sent twice
         store = Store(redis, keys=keys, lease_us=settings.lease_us)
         keeper = Keeper(
@@ -40,19 +37,6 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         )
         trimmer = Trimmer(redis, keys=keys, retention_us=settings.stream_retention_us)
         await Worker(store, keeper, trimmer, stop=stop, lease_us=settings.lease_us).run()
-
-
-async def _lay_out(settings: Settings) -> None:
-    try:
-        async with open_redis(settings.redis_url) as redis:
-            await lay_out(
-                redis,
-                keys=Keys(settings.namespace),
-                partitions=settings.partitions,
-                windows=settings.parsed_windows(),
-            )
-    except RedisError as error:
-        raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """One part while its lease is ours: its sessions in memory, how far they are, and the next commit. No I/O."""
 
 import asyncio
+from collections.abc import Sequence
 
 from clickloom.metrics import CLICKS, COMMITS, DUPLICATES, LATE, UNDECODABLE
 from clickloom.streams import split_id
@@ -29,16 +30,17 @@ class Served:
         self._policy = policy
         self.schedule = policy.begin(now_us)
 
-    def apply(self, entry_id: str, batch: RecordBatch | None) -> None:
-        """One entry of the stream; None: it could not be decoded. It has no effect then but to be counted."""
-        self.cursor = entry_id
-        self.schedule.entries += 1
-        if batch is None:
-            self._undecodable += 1
-            UNDECODABLE.labels(self.lease.part.window).inc()
-            return
-        self._partition.apply(batch, entries=[split_id(entry_id)])
-        CLICKS.labels(self.lease.part.window).inc(len(batch))
+    def apply(self, entries: Sequence[str], batches: Sequence[RecordBatch | None]) -> None:
+        """The next entries of the stream, by their ids; None: one that could not be decoded, which is only counted."""
+        self.cursor = entries[-1]
+        self.schedule.entries += len(batches)
+        readable = [(entry, batch) for entry, batch in zip(entries, batches, strict=True) if batch is not None]
+        self._undecodable += len(batches) - len(readable)
+        positions = [split_id(entry) for entry, _ in readable]
+        self._partition.apply(*(batch for _, batch in readable), entries=positions)
+        window = self.lease.part.window
+        UNDECODABLE.labels(window).inc(len(batches) - len(readable))
+        CLICKS.labels(window).inc(sum(len(batch) for _, batch in readable))
 
     def idle(self, now_us: int) -> None:
         """Nothing has arrived up to now."""

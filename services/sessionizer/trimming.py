@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from clickloom.keys import Keys
 from clickloom.layout import read_layout
 from clickloom.streams import Reader, next_id, readers_of, split_id
-from clickloom.times import MINUTE_US
+from clickloom.times import MINUTE_US, now_us
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ def least_kept(readers: Iterable[Reader], *, now_ms: int, retention_ms: int) -> 
 
 
 class Trimmer:
-    """Trims the streams of partitions. `now_ms` is Redis' own clock, by which entries have their ids."""
+    """Trims the streams of partitions. Entries are as old as their ids say, which are of Redis' clock."""
 
     def __init__(self, redis: Redis, *, keys: Keys, retention_us: int) -> None:
         self._redis = redis
@@ -42,25 +42,26 @@ class Trimmer:
         if not partitions:
             return
         layout = await read_layout(self._redis, self._keys)
-        seconds, _ = await self._redis.time()
-        readers_of_stream = layout.streams(self._keys)
+        now_ms = now_us() // 1_000
         for number in partitions:
-            streams = [self._keys.clicks(number), *(self._keys.sessions(window, number) for window in layout.windows)]
-            for stream in [*streams, *([self._keys.rejected()] if number == 0 else [])]:
-                await self._trim_read(stream, readers_of_stream[stream], now_ms=seconds * 1_000)
-            await self._trim_to(self._keys.metrics(number), f"{seconds * 1_000 - UNREAD_KEPT_MS}-0")
+            for stream, readers in layout.streams(self._keys, number).items():
+                await self._trim_read(stream, readers, now_ms=now_ms)
+            await self._trim_to(self._keys.metrics(number), f"{now_ms - UNREAD_KEPT_MS}-0")
 
     async def _trim_read(self, stream: str, expected: set[str], *, now_ms: int) -> None:
         readers = await readers_of(self._redis, stream)
         missing = expected - {reader.name for reader in readers}
         if missing:
-            if stream not in self._held_up:
-                log.error("trim.held_up", stream=stream, missing=sorted(missing), remedy="restart a sessionizer")
-            self._held_up.add(stream)
+            await self._hold_up(stream, missing)
             return
         self._held_up.discard(stream)
         retention_ms = self._retention_ms if readers else max(self._retention_ms, UNREAD_KEPT_MS)
         await self._trim_to(stream, least_kept(readers, now_ms=now_ms, retention_ms=retention_ms))
+
+    async def _hold_up(self, stream: str, missing: set[str]) -> None:
+        if stream not in self._held_up and await self._redis.xlen(stream):
+            log.error("trim.held_up", stream=stream, missing=sorted(missing), remedy="restart a sessionizer")
+            self._held_up.add(stream)
 
     async def _trim_to(self, stream: str, first_kept: str) -> None:
         if self._trimmed.get(stream) == first_kept:

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,8 +12,10 @@ import httpx
 import psycopg
 import pytest
 
+from clickloom.settings import Settings
 from services.generator.truth import read_truth
-from tests.processes import PATIENCE_S, Process, Start, until
+from tests.processes import PATIENCE_S, Process, Start
+from tests.services.api.conftest import serving
 
 DISTURBED = ("--disorder", "0.2", "--disorder-within", "60s", "--late", "0.01", "--duplicates", "0.03")
 BUSY = {"LEASE": "1s", "COMMIT_INTERVAL": "20ms", "BUFFER_ROWS": "100", "BUFFER_SECONDS": "0.05"}
@@ -35,22 +36,8 @@ def ledger(environment: dict[str, str]) -> Command:
 
 
 @pytest.fixture
-async def api(start: Start) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an API of its own."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = start("api", PORT=str(port))
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
-
-        async def ready() -> bool:
-            assert process.alive, process.output
-            try:
-                return (await client.get("/readyz")).is_success
-            except httpx.TransportError:
-                return False
-
-        await until(ready)
+async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    async with serving(settings) as client:
         yield client
 
 
@@ -107,31 +94,6 @@ async def test_after_kills_the_ledger_balances_with_the_numbers_of_the_truth(
     assert not answer.json()["balanced"]
     assert -sum(one["found"] - one["told"] for one in answer.json()["differences"] if one["sum"] == "clicks") == deleted
     assert len(answer.json()["minutes"]) == 1
-
-
-NONSENSE = [
-    ({"window": "weeks"}, "window"),
-    ({"from": "2021-02-26T10:00:00Z", "to": "2021-02-26T10:00:30Z"}, "from"),
-    ({"from": "2021-02-26T10:00:00Z", "to": "2021-02-28T10:00:00Z"}, "from"),
-    ({"from": "yesterday"}, "from"),
-    ({"limit": "0"}, "limit"),
-    ({"site_id": "nul\0"}, "site_id"),
-    ({"page": "2"}, "page"),
-]
-
-
-async def test_a_question_that_makes_no_sense_is_a_problem_that_names_the_field(api: httpx.AsyncClient) -> None:
-    for asked, field in NONSENSE:
-        answer = await api.get("/v1/ledger", params=asked)
-        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json"), asked
-        assert field in answer.json()["detail"]
-
-
-async def test_the_example_is_an_answer(api: httpx.AsyncClient) -> None:
-    schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
-    example, properties = schemas["LedgerAnswer"]["example"], schemas["LedgerAnswer"]["properties"]
-    assert set(example) == set(properties)
-    assert set((await api.get("/v1/ledger")).json()) == set(properties)
 
 
 async def test_where_nothing_ever_came_in_everything_is_settled_and_balances(ledger: Command) -> None:

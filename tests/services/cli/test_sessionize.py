@@ -163,7 +163,7 @@ def test_what_is_no_click_is_told_with_its_line_and_does_not_move_the_watermark(
         (["--allowed-lateness=-1s"], "allowed_lateness must not be negative"),
         (["--allowed-lateness", "soon"], "is no duration"),
         (["--window", "stagger(1m)", "--boundary", "exclusive"], "are for session windows"),
-        ([], "nowhere.jsonl: No such file or directory"),
+        ([], "nowhere.jsonl cannot be opened: No such file or directory"),
     ],
 )
 def test_what_cannot_work_is_refused_with_the_reason(options: list[str], said: str) -> None:

@@ -75,7 +75,7 @@ class Pipeline:
     async def read(self, served: Served, *, portion: int) -> None:
         stream = self.keys.clicks(served.lease.part.partition)
         for entry_id, fields in await read_stream(self.redis, stream, served.cursor, count=10_000, block_ms=None):
-            served.apply(entry_id.decode(), decode_batch(fields[FIELD]))
+            served.apply([entry_id.decode()], [decode_batch(fields[FIELD])])
             if served.schedule.entries == portion:
                 await self.commit(served)
 
@@ -89,7 +89,7 @@ class Pipeline:
 
 @pytest.fixture
 async def pipeline(redis: Redis, keys: Keys, settings: Settings) -> Pipeline:
-    await lay_out(redis, keys=keys, partitions=settings.partitions, windows=settings.parsed_windows())
+    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=settings.parsed_windows())
     return Pipeline(redis, keys, settings)
 
 

@@ -13,13 +13,13 @@ from redis.asyncio import Redis
 from clickloom.click import Click
 from clickloom.errors import UndecodableEntry, UnknownVersion
 from clickloom.keys import SEPARATOR, Keys
+from clickloom.layout import PERSISTER
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
-from clickloom.streams import START, as_bytes, read_stream, split_id
+from clickloom.streams import START, Reader, as_bytes, read_stream, readers_of, split_id
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
 from clickloom.wire import FIELD, RejectedEvent, decode_batch, encode
-from services.persister.reader import GROUP
 from tests.clicks import batch, click
 from tests.conftest import Select
 from tests.services.persister.conftest import NewReaders, Readers, persist
@@ -205,7 +205,7 @@ async def test_a_stream_that_is_gone_is_counted_and_begun_again(
 
 
 def rolled_back() -> float:
-    return REGISTRY.get_sample_value("clickloom_rolled_back_streams_total", {"reader": GROUP}) or 0
+    return REGISTRY.get_sample_value("clickloom_rolled_back_streams_total", {"reader": PERSISTER}) or 0
 
 
 async def test_a_trimmed_stream_is_not_one_that_was_rolled_back(redis: Redis, keys: Keys, readers: Readers) -> None:
@@ -240,8 +240,7 @@ async def test_the_cursor_is_shown_as_a_consumer_group(redis: Redis, keys: Keys,
     for _ in range(2):
         last = await redis.xadd(keys.clicks(0), {FIELD: encode(batch(click(DAY)))})
         await persist(readers)
-        [group] = await redis.xinfo_groups(keys.clicks(0))
-        assert (group["name"], group["last-delivered-id"]) == (GROUP.encode(), last)
+        assert await readers_of(redis, keys.clicks(0)) == [Reader(PERSISTER, as_bytes(last).decode(), 0)]
 
 
 async def test_a_run_that_fails_moves_neither_rows_nor_the_cursor(

@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, forget_reader, lay_out
+from clickloom.settings import Settings
 from clickloom.streams import START, Reader, as_bytes, read_stream, show_cursor
 from clickloom.times import DAY_US, MINUTE_US
 from clickloom.windows.spec import parse_windows
@@ -14,8 +15,8 @@ WINDOWS = parse_windows("visits = session(gap=30m)")
 
 
 @pytest.fixture
-async def laid_out(redis: Redis, keys: Keys) -> None:
-    await lay_out(redis, keys=keys, partitions=1, windows=WINDOWS)
+async def laid_out(settings: Settings, keys: Keys) -> None:
+    await lay_out(settings.redis_url, keys=keys, partitions=1, windows=WINDOWS)
 
 
 async def add(redis: Redis, stream: str, count: int) -> list[str]:

@@ -1,0 +1,122 @@
+"""A sessionizer process alone: streams in, changelog out, every commit durable in a Valkey with its log on."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import psutil
+from msgspec import structs
+from redis import Redis
+
+from bench.measure import Figure
+from bench.workload import Workload
+from clickloom.keys import Keys
+from clickloom.publish import BATCH_CLICKS
+from clickloom.times import MINUTE_US, now_us
+from clickloom.wire import FIELD, decode_batch, decode_metrics, encode
+from services.cli.embedded import embedded_valkey
+
+WINDOW = "visits"
+KEYS = Keys()
+AT_ONCE = 100  # batches in one round trip
+OPEN_US = 25 * MINUTE_US  # visits younger than this have not ended by a gap of 30 minutes
+COMMITS = 20
+GIVE_UP_S = 300
+
+
+def measure(workload: Workload, *, runs: int) -> list[Figure]:
+    """Clicks a second of CPU time, of the process alone and with Valkey's; bytes in Valkey a click, an open session."""
+    batches = workload.batches()
+    unit = f"clicks/s, workload {workload.name}"
+    alone, both, click_bytes, open_bytes = [], [], [], []
+    for _ in range(runs):
+        with _running() as (redis, valkey, sessionizer):
+            before_s, valkey_before_s = _cpu_s(sessionizer), _cpu_s(valkey)
+            _publish(redis, batches)
+            click_bytes.append(_memory(redis, KEYS.clicks(0)) / _clicks_kept(redis))
+            _await_read(redis)
+            took_s = _cpu_s(sessionizer) - before_s
+            alone.append(workload.clicks / took_s)
+            both.append(workload.clicks / (took_s + _cpu_s(valkey) - valkey_before_s))
+        open_bytes.append(_bytes_an_open_session(batches))
+    return [
+        Figure("sessionizer, durable, per CPU-second", unit, alone),
+        Figure("… Valkey's CPU counted in", unit, both),
+        Figure("Valkey's memory, a click in full batches", "bytes", click_bytes),
+        Figure("Valkey's memory, an open session", "bytes", open_bytes),
+    ]
+
+
+def _bytes_an_open_session(batches: list[bytes]) -> float:
+    """Of visits that are all open, after a number of commits that each changed some of them."""
+    first_us = int(decode_batch(batches[0]).time_column.min())
+    young = [batch for batch in batches if int(decode_batch(batch).time_column.max()) - first_us < OPEN_US]
+    with _running() as (redis, _, _):
+        size = -(-len(young) // COMMITS)
+        for start in range(0, len(young), size):
+            _publish(redis, young[start : start + size])
+            _await_read(redis)
+        entries: Any = redis.xrevrange(KEYS.metrics(0), count=1)
+        metrics = decode_metrics(entries[0][1][FIELD])
+        return _memory(redis, KEYS.state(WINDOW, 0)) / metrics.open_sessions
+
+
+@contextlib.contextmanager
+def _running() -> Iterator[tuple[Redis, psutil.Process, psutil.Process]]:
+    """A Valkey, and a sessionizer that waits for clicks."""
+    with TemporaryDirectory() as folder, embedded_valkey(Path(folder)) as url, Redis.from_url(url) as redis:
+        environment = dict(os.environ, REDIS_URL=url, PARTITIONS="1", WINDOWS=f"{WINDOW} = session(gap=30m)")
+        command = [sys.executable, "-m", "services.sessionizer"]
+        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as sessionizer:
+            try:
+                _await(lambda: bool(redis.exists(KEYS.lease(WINDOW, 0))), "the lease")
+                valkey = psutil.Process(redis.info("server")["process_id"])
+                yield redis, valkey, psutil.Process(sessionizer.pid)
+            finally:
+                sessionizer.terminate()
+
+
+def _publish(redis: Redis, batches: list[bytes]) -> None:
+    for first in range(0, len(batches), AT_ONCE):
+        with redis.pipeline(transaction=False) as pipe:
+            for batch in batches[first : first + AT_ONCE]:
+                pipe.xadd(KEYS.clicks(0), {FIELD: _arriving_now(batch)})
+            pipe.execute()
+
+
+def _clicks_kept(redis: Redis) -> int:
+    """In the stream, after what was trimmed; all batches but the last are full."""
+    return int(redis.xlen(KEYS.clicks(0))) * BATCH_CLICKS
+
+
+def _arriving_now(batch: bytes) -> bytes:
+    """Else the sessionizer, at rest, would take the clicks for years old and close what they opened."""
+    return encode(structs.replace(decode_batch(batch), arrival_us=now_us()))
+
+
+def _await_read(redis: Redis) -> None:
+    last = redis.xinfo_stream(KEYS.clicks(0))["last-generated-id"]
+    _await(lambda: redis.hget(KEYS.progress(WINDOW, 0), "cursor") == last, "the last commit")
+
+
+def _await(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + GIVE_UP_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {GIVE_UP_S} s")
+        time.sleep(0.02)
+
+
+def _memory(redis: Redis, key: str) -> int:
+    return int(redis.memory_usage(key, samples=0) or 0)
+
+
+def _cpu_s(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -1,0 +1,220 @@
+"""`clickloom status`: every stream and its readers, who serves them, and what is wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from redis.asyncio import Redis
+from rich.console import Console, Group
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+from clickloom.connect import memory_of, sqlalchemy_url
+from clickloom.keys import Keys
+from clickloom.layout import PERSISTER, Layout, read_layout
+from clickloom.settings import Settings
+from clickloom.streams import as_bytes, readers_of
+from clickloom.times import MINUTE_US, SECOND_US, from_datetime, iso, now_us
+from clickloom.windows.watermark import NEVER_US
+
+HIGH_MEMORY = 0.8  # of the limit
+
+
+@dataclass(slots=True, kw_only=True)
+class ReaderRow:
+    """One reader of one stream."""
+
+    stream: str
+    length: int
+    reader: str
+    lag: int | None  # entries; None: unknown, or the reader has no group there
+    owner: str | None = None
+    watermark: str | None = None
+    last_commit: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Status:
+    """What `--json` prints."""
+
+    as_of: str
+    partitions: int
+    windows: dict[str, str]
+    memory_bytes: int
+    memory_limit_bytes: int | None
+    sessionizers: list[str]
+    persister_runs: bool | None  # None: Postgres does not answer
+    readers: list[ReaderRow]
+    troubles: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """What Postgres tells of the persister."""
+
+    runs: bool
+    commits: dict[str, tuple[datetime, datetime | None]]  # stream → (last commit, watermark)
+
+
+async def read_status(redis: Redis, settings: Settings) -> Status:
+    """Raises InvalidSetting if nothing was ever laid out in this Redis."""
+    keys = Keys(settings.namespace)
+    layout = await read_layout(redis, keys)
+    memory = await memory_of(redis)
+    workers: Any = await redis.zrange(keys.workers(), 0, -1)
+    persisted = await _persisted(settings.database_url)
+    rows = [row for number in range(layout.partitions) for row in await _partition(redis, keys, layout, number)]
+    _add_persisted(rows, persisted)
+    status = Status(
+        as_of=iso(now_us()),
+        partitions=layout.partitions,
+        windows=layout.windows,
+        memory_bytes=sum(server["used_memory"] for server in memory),
+        memory_limit_bytes=sum(server["maxmemory"] for server in memory) or None,
+        sessionizers=[as_bytes(name).decode() for name in workers],
+        persister_runs=persisted.runs if persisted else None,
+        readers=rows,
+    )
+    status.troubles = list(find_troubles(status, configured={window.name for window in settings.parsed_windows()}))
+    return status
+
+
+async def _partition(redis: Redis, keys: Keys, layout: Layout, number: int) -> list[ReaderRow]:
+    rows: list[ReaderRow] = []
+    for stream, readers in layout.streams(keys, number).items():
+        rows += await _stream(redis, stream, readers)
+    for row in rows:
+        if row.reader in layout.windows:
+            await _add_window(redis, keys, row, number)
+    return rows
+
+
+async def _stream(redis: Redis, stream: str, expected: set[str]) -> list[ReaderRow]:
+    length = int(await redis.xlen(stream))
+    lags = {reader.name: reader.lag for reader in await readers_of(redis, stream)}
+    names = sorted({*lags, *expected})
+    return [ReaderRow(stream=stream, length=length, reader=name, lag=lags.get(name)) for name in names]
+
+
+async def _add_window(redis: Redis, keys: Keys, row: ReaderRow, number: int) -> None:
+    token = await redis.get(keys.lease(row.reader, number))
+    row.owner = as_bytes(token).decode().partition(":")[2] if token else None
+    watermark, committed = await redis.hmget(keys.progress(row.reader, number), ["watermark_us", "committed_us"])
+    row.watermark = iso(int(watermark)) if watermark and int(watermark) != NEVER_US else None
+    row.last_commit = iso(int(committed)) if committed else None
+
+
+async def _persisted(database_url: str) -> Persisted | None:
+    """None: Postgres does not answer, or was never migrated."""
+    url = sqlalchemy_url(database_url).replace("postgresql+psycopg://", "postgresql://", 1)
+    try:
+        async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True) as connection:
+            running = await connection.execute(
+                "SELECT 1 FROM pg_stat_activity"
+                " WHERE application_name = 'clickloom-persister' AND datname = current_database() LIMIT 1"
+            )
+            runs = await running.fetchone() is not None
+            cursors = await connection.execute("SELECT stream, updated_at, watermark FROM stream_cursors")
+            return Persisted(runs, {row[0]: (row[1], row[2]) for row in await cursors.fetchall()})
+    except psycopg.Error:
+        return None
+
+
+def _add_persisted(rows: list[ReaderRow], persisted: Persisted | None) -> None:
+    for row in rows:
+        if persisted and row.reader == PERSISTER and row.stream in persisted.commits:
+            committed, watermark = persisted.commits[row.stream]
+            row.last_commit = iso(from_datetime(committed))
+            row.watermark = iso(from_datetime(watermark)) if watermark else None
+
+
+def find_troubles(status: Status, *, configured: set[str]) -> Iterator[str]:
+    """One line each, with the remedy. `configured`: the windows in the settings."""
+    if status.memory_limit_bytes and status.memory_bytes > HIGH_MEMORY * status.memory_limit_bytes:
+        yield f"Redis has used {status.memory_bytes / status.memory_limit_bytes:.0%} of its memory: raise maxmemory"
+    for window in sorted(status.windows):
+        rows = [row for row in status.readers if row.reader == window]
+        unserved = [row.stream for row in rows if row.owner is None]
+        if window not in configured:
+            yield (
+                f"{window} is registered but not in WINDOWS: {_waiting(rows)}; put it back, or"
+                f" `clickloom readers remove {window}`"
+            )
+        elif unserved:
+            yield f"{window} is not served in {_some(unserved)}: {_waiting(rows)}; start a sessionizer"
+    persister = [row for row in status.readers if row.reader == PERSISTER]
+    if persister and status.persister_runs is None:
+        yield "Postgres does not answer: when the persister committed is unknown; check DATABASE_URL"
+    if persister and status.persister_runs is False:
+        yield f"the persister does not run: {_waiting(persister)}; start it, or `clickloom readers remove {PERSISTER}`"
+    for name in sorted({row.reader for row in status.readers} - {*status.windows, PERSISTER}):
+        rows = [row for row in status.readers if row.reader == name]
+        yield (
+            f"{name} is nobody of Clickloom's: {_waiting(rows)}; if it is not needed, `clickloom readers remove {name}`"
+        )
+    lost = [row for row in status.readers if row.lag is None]
+    if lost:
+        yield f"{_some([row.stream for row in lost])} cannot tell how far {lost[0].reader} is: restart a sessionizer"
+
+
+def _waiting(rows: list[ReaderRow]) -> str:
+    waiting = sum(row.lag or 0 for row in rows)
+    return f"{waiting:,} entries wait for it and are not trimmed" if waiting else "nothing waits for it yet"
+
+
+def _some(streams: list[str]) -> str:
+    return streams[0] if len(streams) == 1 else f"{streams[0]} and {len(streams) - 1} more"
+
+
+def print_status(status: Status, console: Console) -> None:
+    console.print(
+        Group(_head(status), _table(status), *(Text(f"! {trouble}", "bold red") for trouble in status.troubles))
+    )
+
+
+def _head(status: Status) -> Text:
+    limit = f" of {decimal(status.memory_limit_bytes)}" if status.memory_limit_bytes else ", no limit"
+    windows = "; ".join(f"{name} = {text}" for name, text in sorted(status.windows.items()))
+    lines = [
+        f"{status.partitions} partitions · {windows}",
+        f"Redis memory {decimal(status.memory_bytes)}{limit}",
+        f"sessionizers: {', '.join(status.sessionizers) or 'none'}",
+    ]
+    return Text("\n".join(lines))
+
+
+def _table(status: Status) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("stream", "length", "reader", "lag", "owner", "watermark", "last commit"):
+        table.add_column(name, justify="right" if name in ("length", "lag") else "left", no_wrap=True)
+    before = None
+    for row in sorted(status.readers, key=lambda row: (row.stream.split("{")[0], _number(row.stream), row.reader)):
+        first = row.stream != before
+        before = row.stream
+        served = row.owner or ("not served" if row.reader in status.windows else "")
+        table.add_row(
+            row.stream if first else "",
+            f"{row.length:,}" if first else "",
+            row.reader,
+            Text("?" if row.lag is None else f"{row.lag:,}", "" if row.lag == 0 else "yellow"),
+            Text(served, "" if row.owner else "bold red"),
+            row.watermark or "",
+            _age(row.last_commit, status.as_of),
+        )
+    return table
+
+
+def _number(stream: str) -> int:
+    return int(stream.rpartition("{")[2].rstrip("}"))
+
+
+def _age(moment: str | None, as_of: str) -> str:
+    """`0.3 s ago`, `4 min ago`."""
+    if moment is None:
+        return ""
+    age_us = from_datetime(datetime.fromisoformat(as_of)) - from_datetime(datetime.fromisoformat(moment))
+    seconds = max(0.0, age_us / SECOND_US)
+    return f"{seconds:.1f} s ago" if age_us < MINUTE_US else f"{seconds / 60:,.0f} min ago"

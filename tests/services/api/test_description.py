@@ -1,0 +1,77 @@
+"""The API's own description, and errors of the framework in our form."""
+
+import json
+from typing import Any
+
+import pytest
+from fastapi.openapi.models import OpenAPI
+from httpx import AsyncClient
+
+from clickloom.click import parse_click
+from services.api.problems import MEDIA_TYPE, ProblemDetail
+from services.api.query import SessionAnswer
+from tests.services.api.test_ingest import problem
+
+
+async def description(api: AsyncClient) -> dict[str, Any]:
+    found: dict[str, Any] = (await api.get("/openapi.json")).json()
+    return found
+
+
+async def test_it_is_a_valid_openapi_document_whose_references_lead_somewhere(api: AsyncClient) -> None:
+    document = await description(api)
+    OpenAPI.model_validate(document)
+    for reference in references(document):
+        at: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            at = at[part]
+
+
+def references(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        own = [value["$ref"]] if "$ref" in value else []
+        return own + [found for member in value.values() for found in references(member)]
+    return [found for member in value for found in references(member)] if isinstance(value, list) else []
+
+
+async def test_every_error_is_described_as_a_problem_with_an_example_of_its_status(api: AsyncClient) -> None:
+    document = await description(api)
+    answers = {
+        (path, status): answer
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        for status, answer in operation["responses"].items()
+        if int(status) >= 400
+    }
+    assert {path for path, _ in answers} >= {"/v1/events", "/v1/sessions", "/v1/live/metrics", "/readyz"}
+    for (path, status), answer in answers.items():
+        assert list(answer["content"]) == [MEDIA_TYPE], (path, status)
+        example = ProblemDetail.model_validate(answer["content"][MEDIA_TYPE]["example"])
+        assert example.status == int(status)
+
+
+async def test_the_examples_are_what_the_api_takes_and_gives(api: AsyncClient) -> None:
+    document = await description(api)
+    examples = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+    for example in examples.values():
+        for event in example["value"] if isinstance(example["value"], list) else [example["value"]]:
+            parse_click(json.dumps(event))
+        assert (await api.post("/v1/events", json=example["value"])).status_code == 202
+    SessionAnswer.model_validate(document["components"]["schemas"]["SessionAnswer"]["example"])
+
+
+async def test_the_fields_of_an_event_are_described(api: AsyncClient) -> None:
+    document = await description(api)
+    body = document["paths"]["/v1/events"]["post"]["requestBody"]["content"]["application/json"]
+    event = body["schema"]["oneOf"][0]
+    assert event["required"] == ["user_id", "device_id", "client_event", "client_timestamp"]
+    assert event["properties"]["client_event"] == {"type": "string", "minLength": 1, "maxLength": 64}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/v1/nothing", 404), ("PUT", "/v1/events", 405), ("GET", "/v1/events", 405)]
+)
+async def test_the_frameworks_own_errors_are_problems_too(
+    api: AsyncClient, method: str, path: str, status: int
+) -> None:
+    problem(await api.request(method, path), status)
