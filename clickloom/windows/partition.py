@@ -25,7 +25,7 @@ END_US = 2**61  # a watermark and an arrival after everything
 NO_ENTRY: EntryId = (0, 0)
 
 _decode_sessions = msgspec.msgpack.Decoder(list[Live]).decode
-_decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], list[int]]).decode
+_decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], int, list[int]]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +239,7 @@ class Partition:
             forgotten=forgotten,
             seen_added=self._seen.take_added(),
             seen_dropped=self._seen.take_dropped(),
-            meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.buckets)),
+            meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.bucket_us, self._seen.buckets)),
             changelog=changelog,
             metrics=self._metrics(changelog, now_us),
         )
@@ -274,7 +274,8 @@ class Partition:
 
     def restore_meta(self, meta: bytes) -> list[int]:
         """Take back what a commit wrote as `meta`; returns the buckets of seen ids that are to be restored."""
-        self.watermark, self._clock_us, names, buckets = _decode_meta(meta)
+        self.watermark, self._clock_us, names, bucket_us, buckets = _decode_meta(meta)
+        self._seen = SeenIds(bucket_us)  # as wide as they are stored, whatever the rules say today
         self._names.add(names)
         return buckets
 

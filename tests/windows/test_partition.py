@@ -254,6 +254,18 @@ def test_a_path_keeps_the_first_clicks_and_the_last() -> None:
     assert row.end_navigation == "e999"
 
 
+def test_ids_that_were_seen_are_known_to_an_owner_with_other_rules() -> None:
+    clicks = [click(second) for second in range(0, 600, 7)]
+    partition, log, stored = Partition(WINDOW, PATIENT), Changelog(), Stored()
+    partition.apply(batch(*clicks))
+    stored.commit(partition, log)
+    other = stored.new_owner(WINDOW, Rules(out_of_orderness_us=0, allowed_lateness_us=700 * SECOND_US))
+    other.apply(batch(*clicks))
+    log.finish(other)
+    assert log.duplicates == len(clicks)
+    assert log.spans() == batch_answer(clicks, WINDOW)
+
+
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10**6), sites=st.sampled_from(["a", "ab", "abc"]))
 def test_the_tallies_of_an_entry_are_the_same_however_entries_are_put_together(seed: int, sites: str) -> None:
