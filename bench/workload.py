@@ -41,7 +41,7 @@ class Workload(msgspec.Struct, frozen=True):
 
     def batches(self) -> list[bytes]:
         """Full record batches of one partition; a click arrives at its event time, never before the one before it."""
-        path = CACHE / f"{self.name}.batches"
+        path = CACHE / f"{self.name}.{len(RecordBatch.__struct_fields__)}-columns.batches"
         if not path.exists():
             with self.lines().open("rb") as lines:
                 packed = msgspec.msgpack.encode(list(_batches(map(_click, lines))))
