@@ -19,12 +19,12 @@ CLUSTER = "+cluster"  # after the scheme of a Redis URL
 def open_redis(url: str, *, retries: int = 6) -> Redis:
     """A client that gives bytes; what fails for want of a connection is tried again with backoff.
 
-    `redis+cluster://host:port` is a cluster, of which that is one node. Its client takes the same calls, as long as
-    the keys of each belong to one partition.
-
     So what was sent may be done twice, if only the answer was lost. An XADD of clicks may: event ids make the
     second entry's clicks duplicates, and a click is stored once per stream position. Who must not do a thing twice
     gives retries=0 and looks what is stored before it goes on, as the sessionizer does for its commits.
+
+    `redis+cluster://host:port` is a cluster, of which that is one node. Its client takes the same calls, as long as
+    the keys of each belong to one partition.
     """
     scheme, _, rest = url.partition("://")
     client: Any = RedisCluster if scheme.endswith(CLUSTER) else Redis

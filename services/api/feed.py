@@ -40,7 +40,7 @@ class LiveFeed:
     async def running(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Read and tick as long as the block lasts; every subscription ends when `stop` is set."""
         async with asyncio.TaskGroup() as group:
-            work = (self._read(), self._tick(), self._close(stop))
+            work = (self._read(stop), self._tick(), self._close(stop))
             tasks = [group.create_task(part) for part in work]
             try:
                 yield
@@ -80,8 +80,8 @@ class LiveFeed:
                 else:
                     queue.put_nowait(ticks.get(window) or self._tickers[window].take(now_us()))
 
-    async def _read(self) -> None:
-        while True:
+    async def _read(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():  # a cancellation can get lost on the way through redis-py
             try:
                 if not self._cursors:
                     await self._seed()
