@@ -48,4 +48,4 @@ lock: setup  ## write the lock files anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
 
 clean:  ## remove the environment, the data of the local run, and what tools left
-	rm -rf .venv .clickloom .coverage* .*_cache .hypothesis *.egg-info
+	rm -rf .venv .clickloom* .coverage* .*_cache .hypothesis *.egg-info

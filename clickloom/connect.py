@@ -1,6 +1,8 @@
 """Connections to Redis and Postgres, and the layout that was fixed at first start."""
 
-from redis.asyncio import Redis
+from typing import Any
+
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -11,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from clickloom.errors import InvalidSetting
 from clickloom.keys import Keys
 
+CLUSTER = "+cluster"  # after the scheme of a Redis URL
+
 
 def open_redis(url: str, *, retries: int = 6) -> Redis:
     """A client that gives bytes; what fails for want of a connection is tried again with backoff.
@@ -18,14 +22,27 @@ def open_redis(url: str, *, retries: int = 6) -> Redis:
     So what was sent may be done twice, if only the answer was lost. An XADD of clicks may: event ids make the
     second entry's clicks duplicates, and a click is stored once per stream position. Who must not do a thing twice
     gives retries=0 and looks what is stored before it goes on, as the sessionizer does for its commits.
+
+    `redis+cluster://host:port` is a cluster, of which that is one node. Its client takes the same calls, as long as
+    the keys of each belong to one partition.
     """
-    return Redis.from_url(
-        url,
+    scheme, _, rest = url.partition("://")
+    client: Any = RedisCluster if scheme.endswith(CLUSTER) else Redis
+    opened: Redis = client.from_url(
+        f"{scheme.removesuffix(CLUSTER)}://{rest}",
         socket_connect_timeout=5,
         socket_timeout=30,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2), retries=retries),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+    return opened
+
+
+async def memory_of(redis: Redis) -> list[dict[str, Any]]:
+    """What INFO says of the memory of each server. Not CONFIG GET, which hosted ones often refuse."""
+    if isinstance(redis, RedisCluster):
+        return list((await redis.info("memory", target_nodes=RedisCluster.PRIMARIES)).values())
+    return [await redis.info("memory")]
 
 
 def sqlalchemy_url(database_url: str) -> str:
@@ -65,10 +82,9 @@ async def fix_layout(redis: Redis, *, keys: Keys, partitions: int) -> None:
 
 
 async def _check_eviction(redis: Redis) -> None:
-    # INFO and not CONFIG GET, which services that run Redis for others do not allow.
-    policy = (await redis.info("memory"))["maxmemory_policy"]
-    if policy != "noeviction":
+    policies = {server["maxmemory_policy"] for server in await memory_of(redis)} - {"noeviction"}
+    if policies:
         raise InvalidSetting(
-            f"this Redis has maxmemory-policy {policy}: when its memory is full it would drop clicks and open sessions;"
-            " set maxmemory-policy noeviction, so that ingest is refused instead"
+            f"this Redis has maxmemory-policy {policies.pop()}: when its memory is full it would drop clicks and open"
+            " sessions; set maxmemory-policy noeviction, so that ingest is refused instead"
         )

@@ -29,5 +29,9 @@ class InvalidSetting(ClickloomError):
     """A setting or argument that cannot work. Stop before anything starts."""
 
 
+class InvalidInput(ClickloomError):
+    """A file of which nothing can be used. Stop with the remedy."""
+
+
 class ServerUnavailable(ClickloomError):
     """A store or a port that the process needs is not there. Stop with the remedy."""

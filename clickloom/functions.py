@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import xxhash
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
 
@@ -39,5 +39,9 @@ class Library:
         await redis.function_load(self._code, replace=True)
         return await self._call(redis, function, keys, arguments)
 
-    async def _call(self, redis: Redis, function: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        return await redis.fcall(self._name(function), len(keys), *keys, *arguments)
+    async def _call(self, redis: Any, function: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        command = ["FCALL", self._name(function), len(keys), *keys, *arguments]
+        if isinstance(redis, RedisCluster):
+            # Left to itself it asks a server which of the arguments are keys, and sends it all of them for that.
+            return await redis.execute_command(*command, target_nodes=redis.get_node_from_key(keys[0]))
+        return await redis.execute_command(*command)

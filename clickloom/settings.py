@@ -31,8 +31,16 @@ class Settings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True, populate_by_name=True
     )
 
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="Redis or Valkey; also unix:///path")
-    database_url: str = Field("postgresql://postgres@127.0.0.1:5432/clickloom", description="PostgreSQL")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(unix|rediss?(\+cluster)?)://",
+        description="Redis or Valkey; also unix:///path, redis+cluster://host:port",
+    )
+    database_url: str = Field(
+        "postgresql://postgres@127.0.0.1:5432/clickloom",
+        pattern=r"^postgres(ql(\+psycopg)?)?://",
+        description="PostgreSQL",
+    )
     namespace: str = Field("", pattern=r"^[a-z0-9_-]*$", description="prefix of every key in Redis")
     partitions: int = Field(8, ge=1, le=1024, description="hash slots of the streams; fixed at first start")
 

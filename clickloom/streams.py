@@ -4,16 +4,20 @@ A reader's cursor is shown as a consumer group of the stream, so that `XINFO GRO
 The groups are also the register by which streams are trimmed: what a group has not read stays.
 """
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
 from clickloom.functions import Library
+from clickloom.wire import EntryId
 
 START = "0-0"  # the cursor before the first entry
+CLUSTER_POLL_S = 0.05
 
 Entry = tuple[bytes, dict[bytes, bytes]]  # (id, fields)
 
@@ -113,15 +117,34 @@ async def read_stream(redis: Redis, stream: str, cursor: str, *, count: int, blo
 
 
 async def read_streams(
-    redis: Redis, cursors: Mapping[str, str], *, count: int, block_ms: int | None
+    redis: Redis, cursors: Mapping[str, str], *, count: int | None = None, block_ms: int | None
 ) -> dict[str, list[Entry]]:
     """The entries after each stream's cursor, at most `count` of each stream; only of streams that have any.
 
     Waits up to `block_ms` until one has; None: does not wait.
     """
+    if isinstance(redis, RedisCluster):
+        return await _read_cluster(redis, cursors, count=count, block_ms=block_ms or 0)
     positions: Any = dict(cursors)  # redis-py's type of it cannot be met by one of str alone
     reply: Any = await redis.xread(positions, count=count, block=block_ms)
     return {name.decode(): entries for name, entries in reply or []}
+
+
+async def _read_cluster(
+    cluster: Any, cursors: Mapping[str, str], *, count: int | None, block_ms: int
+) -> dict[str, list[Entry]]:
+    """A blocking read would need a connection a stream; so one pipeline a node, again and again."""
+    deadline = time.monotonic() + block_ms / 1_000
+    while True:
+        async with cluster.pipeline(transaction=False) as pipe:
+            for stream, cursor in cursors.items():
+                pipe.xread({stream: cursor}, count=count)
+            replies = await pipe.execute()
+        found = {name.decode(): entries for reply in replies for name, entries in reply or []}
+        left_s = deadline - time.monotonic()
+        if found or left_s <= 0:
+            return found
+        await asyncio.sleep(min(left_s, CLUSTER_POLL_S))
 
 
 async def register_reader(redis: Redis, stream: str, reader: str) -> None:
@@ -163,7 +186,7 @@ async def last_id(redis: Redis, stream: str) -> str:
     return as_bytes(info["last-generated-id"]).decode()
 
 
-def split_id(entry_id: str) -> tuple[int, int]:
+def split_id(entry_id: str) -> EntryId:
     """(milliseconds, sequence) of an entry's id."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)

@@ -30,13 +30,25 @@ class Process:
     """One process whose output goes into a file."""
 
     def __init__(
-        self, command: list[str], *, environment: Mapping[str, str], log: Path, own_group: bool = False
+        self,
+        command: list[str],
+        *,
+        environment: Mapping[str, str],
+        log: Path,
+        own_group: bool = False,
+        fed: bool = False,
     ) -> None:
-        """`own_group`: as a shell starts what runs in a terminal's foreground."""
+        """`own_group`: as a shell starts what runs in a terminal's foreground. `fed`: the test is its input."""
         self.log = log
+        stdin = subprocess.PIPE if fed else subprocess.DEVNULL
         with log.open("wb") as output:
             self._running = subprocess.Popen(
-                command, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=own_group
+                command,
+                env=environment,
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=own_group,
             )
 
     @property
@@ -73,6 +85,16 @@ class Process:
 
         return (await until(code, within_s=within_s, what=f"the end of {self.log.name}"))[0]
 
+    def feed(self, data: bytes) -> None:
+        """Write to its standard input."""
+        assert self._running.stdin is not None
+        self._running.stdin.write(data)
+        self._running.stdin.flush()
+
+    def end_of_input(self) -> None:
+        assert self._running.stdin is not None
+        self._running.stdin.close()
+
     def signal(self, signum: int) -> None:
         assert self.alive, f"{self.log.name} has ended:\n{self.output}"
         os.kill(self.pid, signum)
@@ -89,6 +111,8 @@ class Process:
 
     def end(self) -> None:
         """Stop it if it still runs, by force if need be."""
+        if self._running.stdin is not None:
+            self._running.stdin.close()
         if not self.alive:
             return
         self._running.terminate()
@@ -102,7 +126,10 @@ class Process:
 
 class Start(Protocol):
     def __call__(self, service: str, *arguments: str, **environment: str) -> Process:
-        """Start `python -m services.<service>` with settings of its own over the test's environment."""
+        """Start `python -m services.<service>` with settings of its own over the test's environment.
+
+        The test may `feed` its standard input.
+        """
 
 
 @contextmanager
@@ -113,7 +140,7 @@ def starting(environment: Mapping[str, str], folder: Path) -> Iterator[Start]:
     def start(service: str, *arguments: str, **settings: str) -> Process:
         command = [sys.executable, "-m", f"services.{service}", *arguments]
         log = folder / f"{len(started)}-{service}.log"
-        started.append(Process(command, environment={**environment, **settings}, log=log))
+        started.append(Process(command, environment={**environment, **settings}, log=log, fed=True))
         return started[-1]
 
     try:

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 
 from clickloom.click import Details
 from clickloom.windows.names import EventNames
@@ -14,9 +15,6 @@ PATH = np.dtype([("time_us", "<i8"), ("code", "<u4")])  # a click of a path: eve
 Path = np.ndarray[tuple[int], np.dtype[np.void]]
 PRUNE_AT_BYTES = 2 * PATH_LIMIT * PATH.itemsize
 EVERYTHING_US = 2**62  # a time after every click
-
-_TOUCHED = ("page_url", "referrer", "experiments", "currency", "device_type")
-_UTM = ("utm_source", "utm_medium", "utm_campaign")
 
 Order = tuple[int, str, Decimal]  # (event time, order, revenue) of one click that told of an order
 Touches = dict[str, tuple[int, Any]]  # field → (event time, value) of the first click that has it
@@ -30,22 +28,30 @@ class Extras(msgspec.Struct, array_like=True, gc=False):
     pruned_conversions: int = 0  # conversions that the path shows no more
 
     def note(self, details: Details, time_us: int, *, conversion: bool, event_id: str) -> None:
-        for name in _TOUCHED:
-            if (value := getattr(details, name)) is not None:
-                _keep_first(self.touch, name, (time_us, value))
-        utm = [getattr(details, name) for name in _UTM]
+        device_type, page_url, referrer, *utm, experiments, order_id, revenue, currency, _ = astuple(details)
+        touch = self.touch
+        if page_url is not None:
+            _keep_first(touch, "page_url", time_us, page_url)
+        if referrer is not None:
+            _keep_first(touch, "referrer", time_us, referrer)
         if any(utm):
-            _keep_first(self.touch, "utm", (time_us, utm))
-        if conversion and (details.order_id is not None or details.revenue is not None):
-            order = details.order_id or f"\x1f{event_id}"  # a revenue without an order is an order of its own
-            self.orders.append((time_us, order, details.revenue or Decimal(0)))
+            _keep_first(touch, "utm", time_us, utm)
+        if experiments is not None:
+            _keep_first(touch, "experiments", time_us, experiments)
+        if device_type is not None:
+            _keep_first(touch, "device_type", time_us, device_type)
+        if currency is not None:
+            _keep_first(touch, "currency", time_us, currency)
+        if conversion and (order_id is not None or revenue is not None):
+            # A revenue without an order is an order of its own.
+            self.orders.append((time_us, order_id or f"\x1f{event_id}", revenue or Decimal(0)))
 
     def merged(self, other: Self) -> Self:
         both = type(self)(
             dict(self.touch), self.orders + other.orders, self.pruned_conversions + other.pruned_conversions
         )
         for name, touch in other.touch.items():
-            _keep_first(both.touch, name, touch)
+            _keep_first(both.touch, name, *touch)
         return both
 
     def between(self, begin_us: int, end_us: int) -> Self:
@@ -54,11 +60,11 @@ class Extras(msgspec.Struct, array_like=True, gc=False):
         return type(self)(touch, [order for order in self.orders if begin_us <= order[0] <= end_us])
 
 
-def _keep_first(touches: Touches, name: str, found: tuple[int, Any]) -> None:
+def _keep_first(touch: Touches, name: str, time_us: int, value: Any) -> None:
     """Of one time, the lesser as text is the first, so that the order of arrival does not matter."""
-    known = touches.get(name)
-    if known is None or found[0] < known[0] or (found[0] == known[0] and repr(found[1]) < repr(known[1])):
-        touches[name] = found
+    known = touch.get(name)
+    if known is None or time_us < known[0] or (time_us == known[0] and repr(value) < repr(known[1])):
+        touch[name] = (time_us, value)
 
 
 class Live(msgspec.Struct, array_like=True, gc=False):

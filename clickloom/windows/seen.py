@@ -5,6 +5,7 @@ import numpy as np
 from clickloom.wire import Hashes, Times
 
 _RECENT = 16_384  # ids held in a set before they are sorted into their buckets' arrays
+_NO_BUCKET = 2**62  # more than the number of any
 
 Mask = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
@@ -17,7 +18,8 @@ class SeenIds:
     """
 
     def __init__(self, bucket_us: int) -> None:
-        self._bucket_us = bucket_us
+        self.bucket_us = bucket_us
+        self._least = _NO_BUCKET  # none is less
         self._sorted: dict[int, Hashes] = {}
         self._recent: set[int] = set()
         self._recent_rows: list[tuple[int, Hashes]] = []
@@ -27,6 +29,7 @@ class SeenIds:
     def restore(self, bucket: int, stored: bytes) -> None:
         """Take back what commits wrote of one bucket."""
         self._sorted[bucket] = np.unique(np.frombuffer(stored, "<u8"))
+        self._least = min(self._least, bucket)
 
     @property
     def buckets(self) -> list[int]:
@@ -60,8 +63,9 @@ class SeenIds:
         if not len(hashes):
             return
         self._recent.update(hashes.tolist())
-        numbers = times // self._bucket_us
+        numbers = times // self.bucket_us
         low, high = int(numbers.min()), int(numbers.max())
+        self._least = min(self._least, low)
         for number in [low] if low == high else np.unique(numbers).tolist():
             members = hashes if low == high else hashes[numbers == number]
             self._recent_rows.append((number, members))
@@ -81,14 +85,15 @@ class SeenIds:
 
     def forget(self, before_us: int) -> None:
         """Drop the buckets that lie wholly before `before_us`: their clicks would be late."""
-        bound = before_us // self._bucket_us
-        if all(number >= bound for number in self.buckets):
+        bound = before_us // self.bucket_us
+        if self._least >= bound:
             return
         self._sort_recent()
         for number in [number for number in self._sorted if number < bound]:
             del self._sorted[number]
             self._added.pop(number, None)
             self._dropped.append(number)
+        self._least = min(self._sorted, default=_NO_BUCKET)
 
     def take_added(self) -> dict[int, bytes]:
         """By bucket, the ids since the last call."""

@@ -191,7 +191,10 @@ class SessionCut(Cut):
         return "cap" if following.begin_us - live.last_us <= self._gap_us else "gap"
 
     def find(self, key: str, time_us: int) -> Live:
-        return next(live for live in self.visitors[key] if live.begin_us <= time_us <= live.last_us)
+        sessions = self.visitors[key]
+        if sessions[-1].begin_us <= time_us:
+            return sessions[-1]
+        return next(live for live in sessions if live.begin_us <= time_us <= live.last_us)
 
 
 def by_visitor(keys: list[str], times: Times) -> tuple[Rows, list[str], Iterable[tuple[int, int, int, int]]]:

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 from clickloom.errors import UndecodableEntry, UnknownVersion
 from clickloom.keys import Keys
 from clickloom.metrics import LIVE_SUBSCRIBERS
-from clickloom.streams import START
+from clickloom.streams import START, read_streams
 from clickloom.times import SECOND_US, now_us
 from clickloom.wire import FIELD, decode_metrics
 from services.api.ticks import Ticker
@@ -31,8 +31,8 @@ class LiveFeed:
     def __init__(self, redis: Redis, *, keys: Keys, partitions: int, backlog: int = BACKLOG) -> None:
         self._redis = redis
         self._backlog = backlog
-        self._streams = {keys.metrics(number).encode(): number for number in range(partitions)}
-        self._cursors: dict[bytes, bytes] = {}
+        self._streams = {keys.metrics(number): number for number in range(partitions)}
+        self._cursors: dict[str, str] = {}
         self._tickers: defaultdict[str, Ticker] = defaultdict(Ticker)
         self._subscribers: dict[asyncio.Queue[Tick | None], str] = {}
 
@@ -40,7 +40,7 @@ class LiveFeed:
     async def running(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Read and tick as long as the block lasts; every subscription ends when `stop` is set."""
         async with asyncio.TaskGroup() as group:
-            work = (self._read(), self._tick(), self._close(stop))
+            work = (self._read(stop), self._tick(), self._close(stop))
             tasks = [group.create_task(part) for part in work]
             try:
                 yield
@@ -80,15 +80,14 @@ class LiveFeed:
                 else:
                     queue.put_nowait(ticks.get(window) or self._tickers[window].take(now_us()))
 
-    async def _read(self) -> None:
-        while True:
+    async def _read(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():  # a cancellation can get lost on the way through redis-py
             try:
                 if not self._cursors:
                     await self._seed()
-                reply: Any = await self._redis.xread(dict(self._cursors), block=1_000)  # type: ignore[arg-type]
-                for stream, entries in reply or []:
+                for stream, entries in (await read_streams(self._redis, self._cursors, block_ms=1_000)).items():
                     for entry_id, fields in entries:
-                        self._cursors[stream] = entry_id
+                        self._cursors[stream] = entry_id.decode()
                         self._add(self._streams[stream], fields)
             except RedisError as error:
                 log.warning("feed.store_away", reason=str(error))
@@ -109,4 +108,4 @@ class LiveFeed:
             entries: Any = await self._redis.xrevrange(stream, count=20)
             for _, fields in reversed(entries):
                 self._add(partition, fields, seed=True)
-            self._cursors[stream] = entries[0][0] if entries else START.encode()
+            self._cursors[stream] = entries[0][0].decode() if entries else START

@@ -2,18 +2,18 @@
 
 import gzip
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, cast
-from zlib import crc32
 
 import msgspec
 
 from clickloom.click import Click, normalise, parse_click, parse_object, time_of
 from clickloom.combined import parse_combined
-from clickloom.errors import RejectedInput
+from clickloom.errors import InvalidInput, RejectedInput
 from clickloom.times import now_us
 from clickloom.windows.rules import Rules
 
@@ -25,12 +25,15 @@ class Format(StrEnum):
 
 @contextmanager
 def open_source(file: str) -> Iterator[BinaryIO]:
-    """`-` is standard input; `.gz` is unpacked."""
+    """`-` is standard input; `.gz` is unpacked. Raises OSError, and InvalidInput from reading a broken .gz file."""
     if file == "-":
         yield sys.stdin.buffer
     elif file.endswith(".gz"):
         with gzip.open(file) as lines:
-            yield cast("BinaryIO", lines)
+            try:
+                yield cast("BinaryIO", lines)
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise InvalidInput(f"{file}: no whole .gz file: {error}") from error
     else:
         with Path(file).open("rb") as lines:
             yield lines
@@ -46,7 +49,7 @@ def parse_line(line: bytes, number: int, form: Format) -> Click:
 def _with_id(click: Click, line: bytes, number: int) -> Click:
     """The same file read again is the same events."""
     if click.event_id is None:
-        click.event_id = f"line-{number}-{crc32(line):08x}"
+        click.event_id = f"line-{number}-{zlib.crc32(line):08x}"
     return click
 
 

@@ -12,7 +12,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from clickloom.connect import sqlalchemy_url
+from clickloom.connect import memory_of, sqlalchemy_url
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, Layout, read_layout
 from clickloom.settings import Settings
@@ -63,7 +63,7 @@ async def read_status(redis: Redis, settings: Settings) -> Status:
     """Raises InvalidSetting if nothing was ever laid out in this Redis."""
     keys = Keys(settings.namespace)
     layout = await read_layout(redis, keys)
-    memory = await redis.info("memory")
+    memory = await memory_of(redis)
     workers: Any = await redis.zrange(keys.workers(), 0, -1)
     persisted = await _persisted(settings.database_url)
     rows = [row for number in range(layout.partitions) for row in await _partition(redis, keys, layout, number)]
@@ -72,8 +72,8 @@ async def read_status(redis: Redis, settings: Settings) -> Status:
         as_of=iso(now_us()),
         partitions=layout.partitions,
         windows=layout.windows,
-        memory_bytes=memory["used_memory"],
-        memory_limit_bytes=memory["maxmemory"] or None,
+        memory_bytes=sum(server["used_memory"] for server in memory),
+        memory_limit_bytes=sum(server["maxmemory"] for server in memory) or None,
         sessionizers=[as_bytes(name).decode() for name in workers],
         persister_runs=persisted.runs if persisted else None,
         readers=rows,

@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys, split_key
 from clickloom.settings import Settings
-from clickloom.streams import START
+from clickloom.streams import START, last_id, read_streams
 from clickloom.times import iso
 from clickloom.wire import FIELD, RecordBatch, decode_batch, decode_changelog, decode_metrics
 
@@ -31,17 +31,14 @@ async def tail(
         Stream.metrics: keys.metrics,
         Stream.sessions: partial(keys.sessions, window),
     }
-    names = name_of[stream]
-    cursors: dict[Any, Any] = {
-        names(number).encode(): START if from_start else "$" for number in range(settings.partitions)
-    }
+    names = map(name_of[stream], range(settings.partitions))
+    cursors = {name: START if from_start else await last_id(redis, name) for name in names}
     while True:
-        reply: Any = await redis.xread(cursors, count=100, block=1_000)
-        for name, entries in reply or []:
+        for name, entries in (await read_streams(redis, cursors, count=100, block_ms=1_000)).items():
             for entry_id, fields in entries:
-                cursors[name] = entry_id
+                cursors[name] = entry_id.decode()
                 for found in _decode(stream, fields[FIELD]):
-                    yield msgspec.json.encode({"stream": name.decode(), "id": entry_id.decode(), **found})
+                    yield msgspec.json.encode({"stream": name, "id": cursors[name], **found})
 
 
 def _decode(stream: Stream, value: bytes) -> list[dict[str, Any]]:

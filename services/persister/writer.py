@@ -34,7 +34,7 @@ async def _write_clicks(connection: Connection, rows: Rows) -> None:
     await make_day_partitions(connection, {row[0].date() for row in rows.clicks})
     for row, reason in await _refused(connection, rows.clicks, lambda part: _append(connection, clicks, part)):
         rows.clicks.remove(row)
-        rows.refuse(row[2:5], row, reason)
+        rows.refuse(row[2:5], row, reason, site_id=row[6])
 
 
 async def _write_sessions(connection: Connection, rows: Rows) -> None:

@@ -110,7 +110,7 @@ class Keeper:
         if self.holds(lease):
             with suppress(Fenced):
                 await self._store.release(lease)
-            del self._held[lease.part]
+            self._held.pop(lease.part, None)  # a commit that was on its way may have found it gone meanwhile
 
     async def leave(self) -> None:
         """Release whatever is held, and be a worker no more. May be called again if it fails."""

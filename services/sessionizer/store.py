@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
 
 from clickloom.errors import Fenced
 from clickloom.keys import Keys
@@ -64,7 +65,9 @@ class Store:
 
     async def owners(self, parts: Collection[Part]) -> dict[Part, str | None]:
         """Every part's owner; None: its lease is free."""
-        tokens = await self._redis.mget([self._lease_key(part) for part in parts])
+        keys = [self._lease_key(part) for part in parts]
+        redis: Any = self._redis
+        tokens = await (redis.mget_nonatomic(keys) if isinstance(redis, RedisCluster) else redis.mget(keys))
         return {
             part: None if token is None else as_bytes(token).decode().partition(":")[2]
             for part, token in zip(parts, tokens, strict=True)

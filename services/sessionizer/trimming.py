@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from clickloom.keys import Keys
 from clickloom.layout import read_layout
 from clickloom.streams import Reader, next_id, readers_of, split_id
-from clickloom.times import MINUTE_US
+from clickloom.times import MINUTE_US, now_us
 
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ def least_kept(readers: Iterable[Reader], *, now_ms: int, retention_ms: int) -> 
 
 
 class Trimmer:
-    """Trims the streams of partitions. `now_ms` is Redis' own clock, by which entries have their ids."""
+    """Trims the streams of partitions. Entries are as old as their ids say, which are of Redis' clock."""
 
     def __init__(self, redis: Redis, *, keys: Keys, retention_us: int) -> None:
         self._redis = redis
@@ -42,8 +42,7 @@ class Trimmer:
         if not partitions:
             return
         layout = await read_layout(self._redis, self._keys)
-        seconds, micros = await self._redis.time()
-        now_ms = seconds * 1_000 + micros // 1_000
+        now_ms = now_us() // 1_000
         for number in partitions:
             for stream, readers in layout.streams(self._keys, number).items():
                 await self._trim_read(stream, readers, now_ms=now_ms)

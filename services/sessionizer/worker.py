@@ -47,7 +47,7 @@ class Worker:
     async def run(self) -> None:
         """Serve until told to stop, or until something can only be stopped at; then commit, release and leave."""
         for step in (self._serve, self._look, self._trim):
-            self._begin(_again_and_again(step))
+            self._begin(self._repeat(step))
         await self._stop.wait()
         await self._leave()
         if self._fault:
@@ -64,6 +64,11 @@ class Worker:
         if not task.cancelled() and (fault := task.exception()):
             self._fault = self._fault or fault
             self._stop.set()
+
+    async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
+        # The event ends it too: redis-py sends within asyncio.wait_for, which can lose a cancellation (Python 3.11).
+        while not self._stop.is_set():
+            await _until_done(step)
 
     async def _serve(self) -> None:
         """Read what is new for every part, apply it, and commit the parts that are due, beside one another."""
@@ -100,9 +105,10 @@ class Worker:
         number = members[0].lease.part.partition
         for first in range(0, len(entries), TOGETHER):
             some = entries[first : first + TOGETHER]
+            ids = [entry_id.decode() for entry_id, _ in some]
             batches = [_decode(number, entry_id, fields) for entry_id, fields in some]
             for served in members:
-                served.apply(some[-1][0].decode(), batches)
+                served.apply(ids, batches)
                 if served.full:
                     await self._begin_commit(served)
 
@@ -190,11 +196,6 @@ def _decode(partition: int, entry_id: bytes, fields: dict[bytes, bytes]) -> Reco
     except UndecodableEntry as error:
         log.warning("entry.undecodable", partition=partition, entry=entry_id.decode(), reason=str(error))
         return None
-
-
-async def _again_and_again(step: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await _until_done(step)
 
 
 async def _until_done(step: Callable[[], Awaitable[None]]) -> None:

@@ -60,9 +60,9 @@ def test_an_older_version_that_comes_again_has_no_effect() -> None:
 def test_an_entry_that_cannot_be_decoded_is_rejected_whole_and_its_neighbours_are_not() -> None:
     rows = click_rows(batch(click(1)), b"rubbish" * 1000, batch(click(2), click(3)))
     assert len(rows.clicks) == 3
-    [(stream, milliseconds, sequence, row, _, source, code, _, payload)] = rows.rejected
+    [(stream, milliseconds, sequence, row, _, site_id, source, code, _, payload)] = rows.rejected
     assert (stream, milliseconds, sequence, row) == ("some-stream", 2, 0, 0)
-    assert (source, code) == ("stream some-stream", "undecodable_entry")
+    assert (site_id, source, code) == ("default", "stream some-stream", "undecodable_entry")
     assert payload == (b"rubbish" * 1000)[:MAX_PAYLOAD]
 
 
@@ -92,7 +92,7 @@ def foreign(**columns: object) -> RecordBatch:
 def test_an_entry_of_impossible_values_is_rejected_whole(entry: RecordBatch) -> None:
     rows = click_rows(entry, batch(click(3)))
     assert len(rows.clicks) == 1
-    assert [row[6] for row in rows.rejected] == ["undecodable_entry"]
+    assert [row[7] for row in rows.rejected] == ["undecodable_entry"]
 
 
 def test_an_entry_of_a_later_version_stops_the_reader() -> None:
