@@ -13,13 +13,12 @@ from clickloom.keys import Keys
 from tests.chaos import log_tail
 from tests.chaos.plan import PERSISTERS, STORES, VALKEY, Fault, Kind, targets_of
 from tests.chaos.system import System
+from tests.chaos.verdict import Say
 from tests.proxy import Moment
 
 TEAR_EVERY_S = 0.4
 COMMITS_S = 0.5  # in which the last input is committed
 LOST_S = 2.0  # of traffic, of which some is lost
-
-Say = Callable[[str], None]
 
 
 class Faults:

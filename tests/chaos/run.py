@@ -19,11 +19,11 @@ from clickloom.times import now_us
 from services.cli.status import read_status
 from services.generator.plan import visits_of
 from services.generator.truth import Truth
-from tests.chaos.faults import Faults, Say
+from tests.chaos.faults import Faults
 from tests.chaos.plan import SERVICES, Kind, faults
 from tests.chaos.system import LEASE_S, System, running
 from tests.chaos.traffic import flowing
-from tests.chaos.verdict import Verdict, judge, keep_changelogs
+from tests.chaos.verdict import Say, Verdict, judge, keep_changelogs
 from tests.processes import until
 
 DRAINED_WITHIN_S = 120.0
@@ -104,7 +104,7 @@ async def _drained(settings: Settings, truths: list[Truth], say: Say) -> Verdict
         end_us = now_us()
         await publisher.end_input(watermark_us=end_us + visits_of(settings).reach_us + 1, arrival_us=end_us)
     say("the input has ended; waiting until all is exact")
-    return await judge(settings, truths, within_s=DRAINED_WITHIN_S)
+    return await judge(settings, truths, within_s=DRAINED_WITHIN_S, say=say)
 
 
 def left_over(folder: Path) -> list[str]:

@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,8 @@ from clickloom.settings import Settings
 from clickloom.streams import START, read_stream, register_reader
 from clickloom.times import SECOND_US
 from clickloom.windows.spec import SessionWindow, Window
-from clickloom.wire import FIELD, decode_changelog, decode_metrics
+from clickloom.wire import FIELD, decode_changelog
+from services.cli import ledger
 from services.cli.score import score_database
 from services.cli.status import read_status
 from services.cli.verdict import Score
@@ -25,6 +25,9 @@ from tests.changelog import Sessions, apply
 
 WITNESS = "chaos"  # a reader that keeps changelogs from being trimmed, so that all of them can be walked
 POLL_S = 1.0
+IDLE_S = 10.0
+
+Say = Callable[[str], None]
 EXAMPLES = 10
 
 Connection = psycopg.Connection[tuple[Any, ...]]
@@ -36,8 +39,7 @@ class Verdict:
 
     clicks: int = 0
     duplicates: int = 0  # clicks that came again: by the truth, or because their sender did not know
-    sessions: Counter[str] = field(default_factory=Counter)  # by window
-    clicks_in: Counter[str] = field(default_factory=Counter)  # sessions, by window
+    sessions: dict[str, int] = field(default_factory=dict)  # by window
     scores: dict[str, Score] = field(default_factory=dict)  # by site
     duplicate_rows: int = 0
     ledger: list[str] = field(default_factory=list)  # what does not balance
@@ -55,7 +57,7 @@ async def keep_changelogs(redis: Redis, settings: Settings) -> None:
             await register_reader(redis, keys.sessions(window.name, number), WITNESS)
 
 
-async def judge(settings: Settings, truths: Sequence[Truth], *, within_s: float) -> Verdict:
+async def judge(settings: Settings, truths: Sequence[Truth], *, within_s: float, say: Say) -> Verdict:
     """Look until all is exact, or for so long."""
     deadline = time.monotonic() + within_s
     async with open_redis(settings.redis_url) as redis:
@@ -63,11 +65,12 @@ async def judge(settings: Settings, truths: Sequence[Truth], *, within_s: float)
             verdict = await _look(redis, settings, truths)
             if verdict.exact or time.monotonic() > deadline:
                 return verdict
+            say(f"not yet: {verdict.findings[0]}")
             await asyncio.sleep(POLL_S)
 
 
 async def _look(redis: Redis, settings: Settings, truths: Sequence[Truth]) -> Verdict:
-    verdict = Verdict()
+    verdict = Verdict(findings=await _troubles(redis, settings))
     with psycopg.connect(libpq_url(settings.database_url), autocommit=True) as connection:
         _count(verdict, connection)
         for truth in truths:
@@ -76,21 +79,24 @@ async def _look(redis: Redis, settings: Settings, truths: Sequence[Truth]) -> Ve
             verdict.findings += _against_batch(connection, window)
             changelog = await _walk(redis, settings, window.name, verdict.findings)
             verdict.findings += _against_changelog(connection, window.name, changelog)
-    verdict.ledger = await _ledger(redis, settings, verdict)
+    verdict.ledger = await _ledger(settings, verdict.clicks)
     verdict.findings += verdict.ledger
-    verdict.findings += [finding async for finding in _status(redis, settings)]
     return verdict
 
 
-async def _status(redis: Redis, settings: Settings) -> AsyncIterator[str]:
-    """Every lag, and every trouble that `clickloom status` knows of; but for the witness."""
-    status = await read_status(redis, settings)
-    for reader in status.readers:
-        if reader.lag != 0 and reader.reader != WITNESS:
-            yield f"{reader.reader} has a lag of {reader.lag} in {reader.stream}"
-    for trouble in status.troubles:
-        if not trouble.startswith(f"{WITNESS} is nobody of Clickloom's"):
-            yield f"status: {trouble}"
+async def _troubles(redis: Redis, settings: Settings) -> list[str]:
+    """Every lag and every trouble that `clickloom status` knows of, but for the witness.
+
+    A partition's idle commit is a lag for a moment: there must be one without any.
+    """
+    deadline = time.monotonic() + IDLE_S
+    while True:
+        status = await read_status(redis, settings)
+        lags = [reader for reader in status.readers if reader.lag != 0 and reader.reader != WITNESS]
+        troubles = [trouble for trouble in status.troubles if not trouble.startswith(f"{WITNESS} is nobody of")]
+        if not (lags or troubles) or time.monotonic() > deadline:
+            return [f"{reader.reader} has a lag of {reader.lag} in {reader.stream}" for reader in lags] + troubles
+        await asyncio.sleep(0.05)
 
 
 def _count(verdict: Verdict, connection: Connection) -> None:
@@ -101,10 +107,8 @@ def _count(verdict: Verdict, connection: Connection) -> None:
     verdict.clicks, verdict.duplicate_rows, verdict.duplicates = clicks, clicks - distinct, clicks - events
     if verdict.duplicate_rows:
         verdict.findings.append(f"{verdict.duplicate_rows} rows of clicks are a second one of their stream position")
-    for window, sessions, events in connection.execute(
-        'SELECT "window", count(*), sum(events) FROM sessions GROUP BY 1'
-    ).fetchall():
-        verdict.sessions[window], verdict.clicks_in[window] = sessions, events
+    sessions = connection.execute('SELECT "window", count(*) FROM sessions GROUP BY 1').fetchall()
+    verdict.sessions = dict(sessions)
 
 
 def _against_truth(verdict: Verdict, connection: Connection, truth: Truth, database_url: str) -> Iterator[str]:
@@ -195,25 +199,15 @@ def _against_changelog(connection: Connection, window: str, changelog: Sessions)
         yield f"{window}: {uid} (version, events): {expected.get(uid)} in the changelog, {stored.get(uid)} in Postgres"
 
 
-async def _ledger(redis: Redis, settings: Settings, verdict: Verdict) -> list[str]:
-    """What does not balance: rows in clicks = clicks that a window has read = in sessions + duplicate + late."""
-    read: Counter[str] = Counter()
-    kept: Counter[str] = Counter()
-    for number in range(settings.partitions):
-        after = START
-        stream = Keys(settings.namespace).metrics(number)
-        while entries := await read_stream(redis, stream, after, count=500, block_ms=None):
-            after = entries[-1][0].decode()
-            for metrics in (decode_metrics(fields[FIELD]) for _, fields in entries):
-                read[metrics.window] += metrics.clicks
-                kept[metrics.window] += metrics.clicks - metrics.duplicates - metrics.late
-    found = []
-    for window, clicks in read.items():
-        if clicks != verdict.clicks:
-            found.append(f"{window} has read {clicks} clicks, {verdict.clicks} are in clicks")
-        if kept[window] != verdict.clicks_in[window]:
-            found.append(f"{window} has kept {kept[window]} clicks, {verdict.clicks_in[window]} are in sessions")
-    return found
+async def _ledger(settings: Settings, clicks: int) -> list[str]:
+    """What does not balance, or is not settled yet, or is not about all there is."""
+    found = await ledger.read(settings, None, None, window=None, site_id=None, wait_s=0)
+    unequal = [f"ledger: {one}" for one in found.differences]
+    if not found.settled:
+        unequal.append("ledger: some is on its way still")
+    if found.clicks != clicks:
+        unequal.append(f"ledger: it knows of {found.clicks} clicks, {clicks} are in clicks")
+    return unequal
 
 
 def _row(connection: Connection, query: str, *values: Any) -> tuple[Any, ...]:
