@@ -27,6 +27,7 @@ SHOWN = 100  # differences in an answer
 LONGEST = timedelta(days=1)
 USUAL = timedelta(hours=1)
 
+_MINUTE = "2021-02-26T16:52:00Z"
 _EXAMPLE: dict[str, Any] = {
     "from": "2021-02-26T16:00:00Z",
     "to": "2021-02-26T17:00:00Z",
@@ -50,19 +51,13 @@ _EXAMPLE: dict[str, Any] = {
         }
     ],
     "differences": [
-        {
-            "sum": "clicks",
-            "site_id": "default",
-            "minute": "2021-02-26T16:52:00Z",
-            "window": None,
-            "told": 30,
-            "found": 29,
-        }
+        {"sum": "clicks", "site_id": "default", "minute": _MINUTE, "window": None, "told": 30, "found": 29},
+        {"sum": "window", "site_id": "default", "minute": _MINUTE, "window": "visits", "told": 30, "found": 29},
     ],
     "more_differences": 0,
     "minutes": [
         {
-            "minute": "2021-02-26T16:52:00Z",
+            "minute": _MINUTE,
             "site_id": "default",
             "received": 31,
             "rejected": 1,
@@ -97,8 +92,8 @@ class DifferenceAnswer(BaseModel):
 
     sum: SumName
     site_id: str
-    minute: datetime | None = Field(description="null: of all time")
-    window: str | None
+    minute: datetime | None = Field(None, description="null: of all time")
+    window: str | None = None
     told: int = Field(description="by the ledger")
     found: int = Field(description="in the tables")
 

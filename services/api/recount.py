@@ -113,15 +113,17 @@ WITH reader AS (
     FROM ledger_windows JOIN judged USING ("window", partition)
     WHERE {_COUNTED} AND minute < until GROUP BY 1, 2, 3
 ), entered AS (
-    SELECT "window", entry_ms, site_id FROM clicks JOIN reader USING (partition)
-    WHERE {_ENTERED} AND entry_ms < judged_ms AND (entry_ms, entry_seq) >= (first_ms, first_seq)
-        AND (entry_ms, entry_seq) <= (counted_ms, counted_seq)
+    SELECT partition, NULL AS stream, entry_ms, entry_seq, site_id, count(*) AS click_rows
+    FROM clicks WHERE {_ENTERED} GROUP BY 1, 3, 4, 5
     UNION ALL
-    SELECT "window", entry_ms, site_id FROM rejected_events JOIN reader ON rejected_events.stream = reader.counts
-    WHERE {_ENTERED} AND code = 'refused_by_postgres' AND entry_ms < judged_ms
-        AND (entry_ms, entry_seq) >= (first_ms, first_seq) AND (entry_ms, entry_seq) <= (counted_ms, counted_seq)
+    SELECT NULL, stream, entry_ms, entry_seq, site_id, 1
+    FROM rejected_events WHERE {_ENTERED} AND code = 'refused_by_postgres'
 ), kept AS (
-    SELECT "window", {_MINUTE} AS minute, site_id, count(*) AS click_rows FROM entered GROUP BY 1, 2, 3
+    SELECT "window", {_MINUTE} AS minute, site_id, sum(click_rows)::bigint AS click_rows
+    FROM entered JOIN reader ON entered.partition = reader.partition OR entered.stream = reader.counts
+    WHERE entry_ms < judged_ms AND (entry_ms, entry_seq) >= (first_ms, first_seq)
+        AND (entry_ms, entry_seq) <= (counted_ms, counted_seq)
+    GROUP BY 1, 2, 3
 ), late AS (
     SELECT reader."window", {_MINUTE} AS minute, site_id, count(*) AS late_rows
     FROM late_clicks JOIN reader USING (stream)

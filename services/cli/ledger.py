@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from redis.asyncio import Redis
@@ -16,11 +17,21 @@ from clickloom.keys import Keys
 from clickloom.settings import Settings
 from clickloom.times import from_datetime, iso
 from services.api.balance import MEANINGS
-from services.api.ledger import LONGEST, LedgerAnswer, read_ledger, span_of
+from services.api.ledger import LONGEST, LedgerAnswer, WindowSums, read_ledger, span_of
 from services.api.problems import Problem
 
 POLL_S = 0.25
 MINUTES = 60  # that `--json` lists
+PARTS = {
+    "clicks": "clicks read",
+    "in_sessions": "  in sessions",
+    "duplicates": "  duplicate",
+    "late": "  late",
+    "bots": "  bots",
+    "ever_in_sessions": "in sessions, from the beginning",
+    "closed_events": "  closed",
+    "open_events": "  open",
+}
 
 
 async def read(
@@ -70,36 +81,41 @@ async def _read(
 
 def print_ledger(found: LedgerAnswer) -> None:
     """On standard output: the sums, and what does not balance."""
-    console = Console(highlight=False)
-    console.print(f"{_moment(found.from_)} to {_moment(found.to)}, by the minute in which clicks came in")
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"clicks that came in from {_moment(found.from_)} to {_moment(found.to)}")
     console.print(f"received {found.received:,} = rejected {found.rejected:,} + clicks {found.clicks:,}")
-    console.print(_windows(found))
+    console.print(_windows(found.windows))
     if found.differences:
         console.print(_differences(found))
         for name in dict.fromkeys(one.sum for one in found.differences):
             console.print(f"  {name}: {MEANINGS[name]}")
         if found.more_differences:
-            console.print(f"  and {found.more_differences:,} more")
+            console.print(f"  and {found.more_differences:,} differences more")
     console.print(_verdict(found))
 
 
-def _windows(found: LedgerAnswer) -> Table:
-    table = Table("window", "clicks", "in sessions", "duplicate", "late", "bots", "ever in sessions", "closed", "open")
+def _windows(windows: Sequence[WindowSums]) -> Table:
+    table = Table("", *(row.window for row in windows))
     for column in table.columns[1:]:
         column.justify = "right"
-    for row in found.windows:
-        parts = (row.clicks, row.in_sessions, row.duplicates, row.late, row.bots)
-        counts = (*parts, row.ever_in_sessions, row.closed_events, row.open_events)
-        table.add_row(row.window, *(f"{count:,}" for count in counts))
+    for name, label in PARTS.items():
+        counts = (f"{getattr(row, name):,}" for row in windows)
+        table.add_row(label, *counts, end_section=name == "bots")
     return table
 
 
 def _differences(found: LedgerAnswer) -> Table:
-    table = Table("minute", "site", "window", "sum", "told", "found", "difference", title="does not balance")
+    table = Table("minute", "site", "window", "sum", "told", "found", "")
+    table.columns[0].no_wrap = True
     for column in table.columns[4:]:
         column.justify = "right"
     for one in found.differences:
-        where = (_moment(one.minute) if one.minute else "all", one.site_id, one.window or "", one.sum)
+        where = (
+            f"{one.minute:%Y-%m-%d %H:%M}" if one.minute else "from the beginning",
+            one.site_id,
+            one.window or "",
+            one.sum,
+        )
         table.add_row(*where, f"{one.told:,}", f"{one.found:,}", f"{one.found - one.told:+,}")
     return table
 

@@ -138,7 +138,7 @@ async def test_the_cursor_is_shown_as_a_consumer_group_with_its_lag(redis: Redis
     stream = keys.clicks(PART.partition)
     ids = [as_bytes(await redis.xadd(stream, {"b": "x"})).decode() for _ in range(5)]
     served = await take(store)
-    served.apply(ids[0], [None])
-    served.apply(ids[1], [None])
+    served.apply([ids[0]], [None])
+    served.apply([ids[1]], [None])
     await store.commit(served.take_commit(0))
     assert await readers_of(redis, stream) == [Reader("visits", ids[1], 3)]
