@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test coverage bench lint format lock clean
+.PHONY: help setup demo test coverage chaos bench lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -29,6 +29,9 @@ coverage: setup  ## which lines no test runs; what the services' processes run c
 	$(BIN)/coverage run -m pytest -n auto $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+chaos: setup  ## kill, pause and cut off everything for ten minutes; it must come out exact
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: setup  ## what each part does a second, over repeated runs
 	$(BIN)/python -m bench $(ARGS)

@@ -6,11 +6,12 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from clickloom.errors import InvalidSetting
+from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 
 CLUSTER = "+cluster"  # after the scheme of a Redis URL
@@ -70,11 +71,15 @@ def open_database(url: str, *, application_name: str, pool_size: int = 5) -> Asy
 async def fix_layout(redis: Redis, *, keys: Keys, partitions: int) -> None:
     """Store the partition count at first start; refuse another one ever after, and a Redis that evicts.
 
-    Raises InvalidSetting: with another count a visitor's clicks would go to another partition.
+    Raises InvalidSetting: with another count a visitor's clicks would go to another partition; ServerUnavailable if
+    Redis does not answer.
     """
-    await _check_eviction(redis)
-    await redis.hsetnx(keys.layout(), "partitions", str(partitions))
-    stored = int(await redis.hget(keys.layout(), "partitions") or 0)
+    try:
+        await _check_eviction(redis)
+        await redis.hsetnx(keys.layout(), "partitions", str(partitions))
+        stored = int(await redis.hget(keys.layout(), "partitions") or 0)
+    except RedisError as error:
+        raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
     if stored != partitions:
         raise InvalidSetting(
             f"PARTITIONS is {partitions}, but this Redis was laid out with {stored}: set PARTITIONS={stored}"

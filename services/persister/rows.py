@@ -32,7 +32,7 @@ class Rows:
     clicks: list[Row] = field(default_factory=list)
     late: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
-    revoked: dict[UUID, int] = field(default_factory=dict)  # − rows: session → greatest version taken back
+    revoked: set[UUID] = field(default_factory=set)  # − rows
     sessions: dict[UUID, tuple[Position, Row]] = field(default_factory=dict)  # + rows, the newest of each session
     watermark_us: int | None = None
 
@@ -93,27 +93,21 @@ def _json(value: Any) -> str | None:
 def add_changelog(window: str, rows: Rows, entry: EntryId, value: bytes) -> None:
     """− and + rows folded in order, so that a session appears at most once on either side.
 
-    After a Redis was rolled back an older version can come behind a newer one: it has no effect.
+    The order of the entries counts, not the versions: a sessionizer whose last commits Redis has lost makes them anew,
+    in other portions, so that an older version with newer clicks can come behind a newer one.
     """
     changelog = decode_changelog(value)
     plus = [((*entry, row), _session_row(window, session)) for row, session in enumerate(changelog.plus)]
     late = [(rows.stream, *click.position, *_late_row(window, click)) for click in changelog.late]
     for minus in changelog.minus:
-        if _version_in(rows, minus.session_uid) <= minus.version:
-            rows.sessions.pop(minus.session_uid, None)
-        rows.revoked[minus.session_uid] = max(minus.version, rows.revoked.get(minus.session_uid, 0))
+        rows.sessions.pop(minus.session_uid, None)
+        rows.revoked.add(minus.session_uid)
     for position, row in plus:
-        if _version_in(rows, row[0]) < row[-1]:
-            rows.sessions[row[0]] = (position, row)
+        rows.sessions[row[0]] = (position, row)
     rows.late += late
     rows.account.take_in(entry, changelog)
     if changelog.watermark_us != NEVER_US:
         rows.watermark_us = changelog.watermark_us
-
-
-def _version_in(rows: Rows, session_uid: UUID) -> int:
-    found = rows.sessions.get(session_uid)
-    return 0 if found is None else int(found[1][-1])
 
 
 def _session_row(window: str, session: Session) -> Row:
