@@ -19,6 +19,7 @@ from clickloom.click import DEFAULT_SITE, Click, Details
 from clickloom.errors import UndecodableEntry, UnknownVersion
 from clickloom.keys import SEPARATOR
 from clickloom.session import Session
+from clickloom.times import LAST_US
 
 VERSION = 1
 FIELD = b"b"  # the one field of every stream entry
@@ -239,6 +240,8 @@ def decode_batch(value: bytes) -> RecordBatch:
         raise UndecodableEntry("the batch has a key that is not site, user and device")
     if rows and batch.code_column.max() >= len(batch.names):
         raise UndecodableEntry("the batch names an event that is not in its table")
+    if batch.arrival_us > LAST_US or (rows and batch.time_column.max() > LAST_US):
+        raise UndecodableEntry("the batch has a time after the year 9999")
     if sum(count for _, count in batch.sites) != rows:
         raise UndecodableEntry(f"the sites of the batch do not add up to its {rows} clicks")
     if any(not 0 <= row < rows for row, _ in batch.details):

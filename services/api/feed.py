@@ -104,8 +104,10 @@ class LiveFeed:
 
     async def _seed(self) -> None:
         """Begin at the streams' ends, knowing how many sessions are open there."""
+        cursors = {}
         for stream, partition in self._streams.items():
             entries: Any = await self._redis.xrevrange(stream, count=20)
             for _, fields in reversed(entries):
                 self._add(partition, fields, seed=True)
-            self._cursors[stream] = entries[0][0].decode() if entries else START
+            cursors[stream] = entries[0][0].decode() if entries else START
+        self._cursors = cursors  # all or none: if Redis goes away on the way, seed again

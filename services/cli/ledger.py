@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from redis.asyncio import Redis
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.connect import open_database, open_redis
@@ -56,6 +56,8 @@ async def read(
         raise InvalidSetting(problem.detail) from problem
     except OperationalError as error:
         raise ServerUnavailable(f"PostgreSQL does not answer: {error.orig}; is DATABASE_URL right?") from error
+    except ProgrammingError as error:
+        raise ServerUnavailable("the database's schema is not this version's: run `clickloom migrate`") from error
     finally:
         await engine.dispose()
 

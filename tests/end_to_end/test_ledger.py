@@ -103,6 +103,16 @@ async def test_where_nothing_ever_came_in_everything_is_settled_and_balances(led
     assert "balanced; everything is read and written" in shown.stdout
 
 
+async def test_a_database_without_the_schema_is_said_with_the_remedy(
+    ledger: Command, database: "psycopg.Connection[Any]"
+) -> None:
+    database.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    shown = await ledger()
+    assert shown.returncode == 1
+    assert shown.stderr.endswith("run `clickloom migrate`\n")
+    assert len(shown.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("--window", "weeks"), "'weeks' is not in WINDOWS"), (("--from", "2021-02-26", "--to", "2021-02-28"), "a day")],

@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,6 +23,8 @@ from clickloom.wire import FIELD, RejectedEvent, decode_batch, encode
 from services.api.ledger import LedgerAnswer, read_ledger
 from services.api.recount import Span
 from services.persister.account import Account
+from services.persister.partitions import Connection
+from services.persister.reader import StreamReader, sources
 from services.sessionizer.leases import Lease, Part
 from services.sessionizer.schedule import CommitPolicy
 from services.sessionizer.segments import Segments
@@ -184,6 +187,30 @@ async def test_streams_that_are_read_again_and_commits_that_are_made_again_count
     assert sums(found) == before
 
 
+async def test_while_streams_are_read_again_nothing_is_unbalanced(
+    pipeline: Pipeline,
+    readers: Readers,
+    read: Callable[..., Any],
+    select: Select,
+    pool: "AsyncConnectionPool[Connection]",
+) -> None:
+    await traffic(pipeline)
+    await persist(readers)
+    pipeline.begin_anew()
+    await pipeline.sessionize(portion=7)
+    select("UPDATE stream_cursors SET cursor = %s RETURNING 1", START)
+    settings, windows = pipeline.settings, pipeline.settings.parsed_windows()
+    found = sources(pipeline.keys, partitions=settings.partitions, windows=windows)
+    again = [StreamReader(source, redis=pipeline.redis, pool=pool, buffer_rows=1) for source in found]
+    in_between = 0
+    while [reader for reader in again if await reader.step()]:
+        answer = await read()
+        assert where(answer) == []
+        in_between += not answer.settled
+    assert in_between > 1
+    assert (await read()).settled
+
+
 async def test_a_system_in_motion_is_never_unbalanced(
     pipeline: Pipeline, readers: Readers, read: Callable[..., Any], keys: Keys
 ) -> None:
@@ -288,6 +315,20 @@ async def test_a_window_that_is_new_is_judged_from_the_first_entry_that_it_could
     found = await read()
     assert (found.settled, found.balanced) == (True, True)
     assert 0 < found.windows[0].clicks < found.clicks
+
+
+async def test_the_ledger_is_judged_from_its_first_minute_on(
+    pipeline: Pipeline, readers: Readers, read: Callable[..., Any], redis: Redis, database: Database
+) -> None:
+    old_ms = now_us() // 1_000 - 10 * 60_000
+    await redis.xadd(pipeline.keys.clicks(1), {FIELD: encode(batch(click(1e9 - 1)))}, id=f"{old_ms}-0")
+    await traffic(pipeline)
+    await persist(readers)
+    assert (await read()).balanced
+    assert database.execute("DELETE FROM clicks WHERE entry_ms = %s", [old_ms]).rowcount == 1
+    assert not (await read()).balanced
+    assert database.execute("DELETE FROM ledger WHERE minute <= to_timestamp(%s)", [old_ms // 1_000]).rowcount == 1
+    assert (await read()).balanced
 
 
 async def test_a_row_that_postgres_refuses_is_rejected_and_still_was_read_by_the_windows(

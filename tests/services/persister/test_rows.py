@@ -97,6 +97,13 @@ def test_an_entry_of_impossible_values_is_rejected_whole(entry: RecordBatch) -> 
     assert [row[7] for row in rows.rejected] == ["undecodable_entry"]
 
 
+def test_an_entry_that_is_nested_without_end_is_rejected_whole() -> None:
+    holder = encode(batch(click(1, properties={"a": "PLACEHOLDER"})))
+    rows = click_rows(holder.replace(encode("PLACEHOLDER"), b"\x91" * 100_000 + b"\xc0"), batch(click(3)))
+    assert len(rows.clicks) == 1
+    assert [row[7] for row in rows.rejected] == ["undecodable_entry"]
+
+
 def test_an_entry_of_a_later_version_stops_the_reader() -> None:
     with pytest.raises(UnknownVersion, match=r"version 2; this software reads version 1: upgrade every service"):
         click_rows(foreign(version=2))
