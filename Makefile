@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test coverage bench lint format lock clean
+.PHONY: help setup demo test coverage chaos bench lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -30,6 +30,9 @@ coverage: setup  ## which lines no test runs; what the services' processes run c
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 
+chaos: setup  ## kill, pause and cut off everything for ten minutes; it must come out exact
+	$(BIN)/python -m tests.chaos $(ARGS)
+
 bench: setup  ## what each part does a second, over repeated runs
 	$(BIN)/python -m bench $(ARGS)
 
@@ -48,4 +51,4 @@ lock: setup  ## write the lock files anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
 
 clean:  ## remove the environment, the data of the local run, and what tools left
-	rm -rf .venv .clickloom .coverage* .*_cache .hypothesis *.egg-info
+	rm -rf .venv .clickloom* .coverage* .*_cache .hypothesis *.egg-info

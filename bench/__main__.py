@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench import sessionizer, window_core
+from bench import end_to_end, sessionizer, window_core
 from bench.measure import show
 from bench.workload import SMALL, A
 
@@ -15,10 +15,10 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, help="repeated runs of each figure")] = 5,
     quick: Annotated[bool, typer.Option(help="on the small workload")] = False,
 ) -> None:
-    """Print what each part does a second, on one core."""
+    """Print what each part does a second of one core's time, and the whole on all cores."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
     workload = SMALL if quick else A
-    show(window_core.measure(workload, runs=runs) + sessionizer.measure(workload, runs=runs))
+    show([figure for part in (window_core, sessionizer, end_to_end) for figure in part.measure(workload, runs=runs)])
 
 
 if __name__ == "__main__":

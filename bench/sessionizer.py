@@ -1,33 +1,25 @@
 """A sessionizer process alone: streams in, changelog out, every commit durable in a Valkey with its log on."""
 
 import contextlib
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import psutil
-from msgspec import structs
 from redis import Redis
 
 from bench.measure import Figure
+from bench.running import KEYS, await_condition, publish, running_service
 from bench.workload import Workload
-from clickloom.keys import Keys
 from clickloom.publish import BATCH_CLICKS
-from clickloom.times import MINUTE_US, now_us
-from clickloom.wire import FIELD, decode_batch, decode_metrics, encode
+from clickloom.times import MINUTE_US
+from clickloom.wire import FIELD, decode_batch, decode_metrics
 from services.cli.embedded import embedded_valkey
 
 WINDOW = "visits"
-KEYS = Keys()
-AT_ONCE = 100  # batches in one round trip
 OPEN_US = 25 * MINUTE_US  # visits younger than this have not ended by a gap of 30 minutes
 COMMITS = 20
-GIVE_UP_S = 300
 
 
 def measure(workload: Workload, *, runs: int) -> list[Figure]:
@@ -71,23 +63,14 @@ def _bytes_an_open_session(batches: list[bytes]) -> float:
 def _running() -> Iterator[tuple[Redis, psutil.Process, psutil.Process]]:
     """A Valkey, and a sessionizer that waits for clicks."""
     with TemporaryDirectory() as folder, embedded_valkey(Path(folder)) as url, Redis.from_url(url) as redis:
-        environment = dict(os.environ, REDIS_URL=url, PARTITIONS="1", WINDOWS=f"{WINDOW} = session(gap=30m)")
-        command = [sys.executable, "-m", "services.sessionizer"]
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as sessionizer:
-            try:
-                _await(lambda: bool(redis.exists(KEYS.lease(WINDOW, 0))), "the lease")
-                valkey = psutil.Process(redis.info("server")["process_id"])
-                yield redis, valkey, psutil.Process(sessionizer.pid)
-            finally:
-                sessionizer.terminate()
+        settings = {"REDIS_URL": url, "PARTITIONS": "1", "WINDOWS": f"{WINDOW} = session(gap=30m)"}
+        with running_service("sessionizer", settings) as sessionizer:
+            await_condition(lambda: bool(redis.exists(KEYS.lease(WINDOW, 0))), "the lease")
+            yield redis, psutil.Process(redis.info("server")["process_id"]), sessionizer
 
 
 def _publish(redis: Redis, batches: list[bytes]) -> None:
-    for first in range(0, len(batches), AT_ONCE):
-        with redis.pipeline(transaction=False) as pipe:
-            for batch in batches[first : first + AT_ONCE]:
-                pipe.xadd(KEYS.clicks(0), {FIELD: _arriving_now(batch)})
-            pipe.execute()
+    publish(redis, [(0, batch) for batch in batches])
 
 
 def _clicks_kept(redis: Redis) -> int:
@@ -95,22 +78,9 @@ def _clicks_kept(redis: Redis) -> int:
     return int(redis.xlen(KEYS.clicks(0))) * BATCH_CLICKS
 
 
-def _arriving_now(batch: bytes) -> bytes:
-    """Else the sessionizer, at rest, would take the clicks for years old and close what they opened."""
-    return encode(structs.replace(decode_batch(batch), arrival_us=now_us()))
-
-
 def _await_read(redis: Redis) -> None:
     last = redis.xinfo_stream(KEYS.clicks(0))["last-generated-id"]
-    _await(lambda: redis.hget(KEYS.progress(WINDOW, 0), "cursor") == last, "the last commit")
-
-
-def _await(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + GIVE_UP_S
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come within {GIVE_UP_S} s")
-        time.sleep(0.02)
+    await_condition(lambda: redis.hget(KEYS.progress(WINDOW, 0), "cursor") == last, "the last commit")
 
 
 def _memory(redis: Redis, key: str) -> int:

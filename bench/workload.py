@@ -3,13 +3,15 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
 
 import msgspec
+import xxhash
 
+from clickloom import wire
 from clickloom.click import Click, normalise, parse_click
 from clickloom.errors import InvalidSetting
+from clickloom.keys import partition_of
 from clickloom.publish import BATCH_CLICKS
 from clickloom.wire import RecordBatch, encode
 
@@ -40,13 +42,20 @@ class Workload(msgspec.Struct, frozen=True):
         return path
 
     def batches(self) -> list[bytes]:
-        """Full record batches of one partition; a click arrives at its event time, never before the one before it."""
-        path = CACHE / f"{self.name}.batches"
+        """Full record batches, all of one partition."""
+        return [batch for _, batch in self.partitioned(1)]
+
+    def partitioned(self, partitions: int) -> list[tuple[int, bytes]]:
+        """(partition, record batch), full ones in the order in which they fill.
+
+        A click arrives at its event time, never before the one before it.
+        """
+        path = CACHE / f"{self.name}-{partitions}-{_wire_version()}.batches"
         if not path.exists():
             with self.lines().open("rb") as lines:
-                packed = msgspec.msgpack.encode(list(_batches(map(_click, lines))))
+                packed = msgspec.msgpack.encode(list(_batches(map(_click, lines), partitions)))
             path.write_bytes(packed)
-        return msgspec.msgpack.decode(path.read_bytes(), type=list[bytes])
+        return msgspec.msgpack.decode(path.read_bytes(), type=list[tuple[int, bytes]])
 
 
 # The answers are in the README beside the script.
@@ -58,8 +67,21 @@ def _click(line: bytes) -> Click:
     return normalise(parse_click(line), received_us=2**60, future_bound_us=0, new_event_id=str)
 
 
-def _batches(clicks: Iterator[Click]) -> Iterator[bytes]:
+def _batches(clicks: Iterator[Click], partitions: int) -> Iterator[tuple[int, bytes]]:
     arrival_us = 0
-    while members := list(islice(clicks, BATCH_CLICKS)):
-        arrival_us = max(arrival_us, *(click.time_us for click in members))
-        yield encode(RecordBatch.of(members, arrival_us))
+    filling: dict[int, list[Click]] = {number: [] for number in range(partitions)}
+    for click in clicks:
+        number = partition_of(click.key, partitions)
+        filling[number].append(click)
+        arrival_us = max(arrival_us, click.time_us)
+        if len(filling[number]) == BATCH_CLICKS:
+            yield number, encode(RecordBatch.of(filling[number], arrival_us))
+            filling[number] = []
+    for number, rest in filling.items():
+        if rest:
+            yield number, encode(RecordBatch.of(rest, arrival_us))
+
+
+def _wire_version() -> str:
+    """Batches that were made before the wire changed are of no use."""
+    return xxhash.xxh3_64_hexdigest(Path(wire.__file__).read_bytes())[:8]

@@ -6,11 +6,12 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from clickloom.errors import InvalidSetting
+from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.functions import Library
 from clickloom.keys import Keys
 
@@ -33,12 +34,12 @@ local function put(keys, args) return redis.call('HSET', keys[1], args[1], args[
 def open_redis(url: str, *, retries: int = 6) -> Redis:
     """A client that gives bytes; what fails for want of a connection is tried again with backoff.
 
-    `redis+cluster://host:port` is a cluster, of which that is one node. Its client takes the same calls, as long as
-    the keys of each belong to one partition.
-
     So what was sent may be done twice, if only the answer was lost. An XADD of clicks may: event ids make the
     second entry's clicks duplicates, and a click is stored once per stream position. Who must not do a thing twice
     gives retries=0 and looks what is stored before it goes on, as the sessionizer does for its commits.
+
+    `redis+cluster://host:port` is a cluster, of which that is one node. Its client takes the same calls, as long as
+    the keys of each belong to one partition.
     """
     scheme, _, rest = url.partition("://")
     client: Any = RedisCluster if scheme.endswith(CLUSTER) else Redis
@@ -84,10 +85,14 @@ def open_database(url: str, *, application_name: str, pool_size: int = 5) -> Asy
 async def fix_layout(redis: Redis, *, keys: Keys, partitions: int) -> None:
     """Store the partition count at first start; refuse another one ever after, and a Redis that evicts.
 
-    Raises InvalidSetting: with another count a visitor's clicks would go to another partition.
+    Raises InvalidSetting: with another count a visitor's clicks would go to another partition; ServerUnavailable if
+    Redis does not answer.
     """
-    await _check_eviction(redis)
-    stored = int(await fix_field(redis, keys, "partitions", str(partitions)))
+    try:
+        await _check_eviction(redis)
+        stored = int(await fix_field(redis, keys, "partitions", str(partitions)))
+    except RedisError as error:
+        raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
     if stored != partitions:
         raise InvalidSetting(
             f"PARTITIONS is {partitions}, but this Redis was laid out with {stored}: set PARTITIONS={stored}"

@@ -20,6 +20,11 @@ def split_key(key: str) -> tuple[str, str, str]:
     return site_id, user_id, device_id
 
 
+def site_of(key: str) -> str:
+    """The site of a visitor's key."""
+    return key.partition(SEPARATOR)[0]
+
+
 def partition_of(key: str, partitions: int) -> int:
     return crc32(key.encode()) % partitions
 

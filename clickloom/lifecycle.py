@@ -1,6 +1,7 @@
 """How a service starts and stops: event loop, signals, and the one line that says why it could not go on."""
 
 import asyncio
+import errno
 import signal
 import socket
 import sys
@@ -55,9 +56,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise ServerUnavailable(
-            f"{host}:{port} cannot be listened on ({error.strerror}): stop what does, or set PORT to a free port"
-        ) from error
+        remedy = "stop what does, or set PORT" if error.errno == errno.EADDRINUSE else "set HOST or PORT"
+        raise ServerUnavailable(f"{host}:{port} cannot be listened on ({error.strerror}): {remedy}") from error
     return listener
 
 

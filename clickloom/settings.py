@@ -38,9 +38,15 @@ class Settings(BaseSettings):
     )
 
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="Redis or Valkey; also unix:///path, redis+cluster://host:port"
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(unix|rediss?(\+cluster)?)://",
+        description="Redis or Valkey; also unix:///path, redis+cluster://host:port",
     )
-    database_url: str = Field("postgresql://postgres@127.0.0.1:5432/clickloom", description="PostgreSQL")
+    database_url: str = Field(
+        "postgresql://postgres@127.0.0.1:5432/clickloom",
+        pattern=r"^postgres(ql(\+psycopg)?)?://",
+        description="PostgreSQL",
+    )
     namespace: str = Field("", pattern=r"^[a-z0-9_-]*$", description="prefix of every key in Redis")
     redis_high_water: Memory = Field(
         parse_amount("80%"),

@@ -14,6 +14,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import ResponseError
 
 from clickloom.functions import Library
+from clickloom.wire import EntryId
 
 START = "0-0"  # the cursor before the first entry
 CLUSTER_POLL_S = 0.05
@@ -185,7 +186,7 @@ async def last_id(redis: Redis, stream: str) -> str:
     return as_bytes(info["last-generated-id"]).decode()
 
 
-def split_id(entry_id: str) -> tuple[int, int]:
+def split_id(entry_id: str) -> EntryId:
     """(milliseconds, sequence) of an entry's id."""
     milliseconds, _, sequence = entry_id.partition("-")
     return int(milliseconds), int(sequence)

@@ -59,6 +59,8 @@ clicks = Table(
     Column("properties", JSONB),
     # a visitor's clicks in order: timelines, erasure, recounts
     Index("clicks_visitor", "site_id", "user_id", "client_timestamp"),
+    # the minutes of the ledger; next to nothing to write, since rows lie nearly in this order
+    Index("clicks_entered", "entry_ms", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
     postgresql_partition_by="RANGE (arrived_at)",
 )
 
@@ -106,8 +108,8 @@ sessions = Table(
 late_clicks = Table(
     "late_clicks",
     metadata,
-    Column("stream", Text, primary_key=True),  # the changelog's stream, entry and row that told of it
-    Column("entry_ms", BigInteger, primary_key=True),
+    Column("stream", Text, primary_key=True),  # the changelog that told of it
+    Column("entry_ms", BigInteger, primary_key=True),  # the click's own position in `clicks:{p}`, as in `clicks`
     Column("entry_seq", Integer, primary_key=True),
     Column("entry_row", Integer, primary_key=True),
     _required("window", Text),
@@ -120,6 +122,7 @@ late_clicks = Table(
     _required("arrived_at", Moment),
     _required("watermark", Moment),
     _required("late_by_us", BigInteger),
+    _required("reason", Text),
     _required("details", JSONB),
 )
 
@@ -131,6 +134,7 @@ rejected_events = Table(
     Column("entry_seq", Integer, primary_key=True),
     Column("entry_row", Integer, primary_key=True),  # 0 unless one row of the entry is refused
     _required("rejected_at", Moment),
+    Column("site_id", Text),  # none: no input, but a row or an entry of a service's own
     _required("source", Text),  # `http`, `replay access.log line 12`, `stream clicks:{3}`
     _required("code", Text),
     _required("message", Text),
@@ -146,4 +150,46 @@ stream_cursors = Table(
     _required("cursor", Text),  # the id of the last entry written, `0-0` before the first
     Column("watermark", Moment),  # of a changelog: complete up to here
     _required("updated_at", Moment),
+)
+
+# The ledger: what was told of the clicks on their way, held against what is in the tables (docs/operations.md). A
+# minute is that of the stream entries' ids. A row is written by one stream, so that no two wait for each other.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("minute", Moment, primary_key=True),
+    Column("site_id", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    _required("received", BigInteger),  # clicks of the entries, and rejected events
+    _required("rejected", BigInteger),
+)
+
+ledger_windows = Table(
+    "ledger_windows",
+    metadata,
+    Column("minute", Moment, primary_key=True),
+    Column("window", Text, primary_key=True),
+    Column("site_id", Text, primary_key=True),
+    Column("partition", SmallInteger, primary_key=True),
+    _required("clicks", BigInteger),  # read; those that are none of the following are in sessions
+    _required("duplicates", BigInteger),
+    _required("late", BigInteger),
+    _required("bots", BigInteger),
+)
+
+# How far the ledger has counted each stream: never back, also when a stream is read again.
+ledger_streams = Table(
+    "ledger_streams",
+    metadata,
+    Column("stream", Text, primary_key=True),
+    _required("partition", SmallInteger),
+    Column("window", Text),  # of a changelog; all from `first_ms` on is only of these
+    _required("counts", Text),  # the stream whose entries are counted: of a changelog the clicks, else itself
+    _required("counted_ms", BigInteger),  # up to this entry
+    _required("counted_seq", BigInteger),
+    Column("first_ms", BigInteger),  # the first entry that the window read; none before there was one
+    Column("first_seq", BigInteger),
+    _required("number", BigInteger),  # of the last commit
+    _required("told", Text),  # the last entry of the changelog that was taken in
+    _required("open_events", JSONB),  # as of that: site → clicks in sessions that are not in `sessions`
 )

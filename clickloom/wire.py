@@ -5,6 +5,7 @@ and most clicks have nothing else; a column decodes faster than as many structs
 (see docs/decisions/0001-record-batches-by-column.md).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Self, TypeVar
 from uuid import UUID
@@ -14,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from clickloom.click import Click, Details
+from clickloom.click import DEFAULT_SITE, Click, Details
 from clickloom.errors import UndecodableEntry, UnknownVersion
 from clickloom.keys import SEPARATOR
 from clickloom.session import Session
+from clickloom.times import LAST_US
 
 VERSION = 1
 FIELD = b"b"  # the one field of every stream entry
@@ -25,6 +27,7 @@ FIELD = b"b"  # the one field of every stream entry
 Codes = npt.NDArray[np.uint16]
 Times = npt.NDArray[np.int64]
 Hashes = npt.NDArray[np.uint64]
+EntryId = tuple[int, int]  # of a stream entry: (milliseconds, sequence)
 T = TypeVar("T")
 
 
@@ -43,6 +46,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     hashes: bytes  # uint64, of event id and visitor
     event_ids: list[str]
     details: list[tuple[int, Details]]  # (row, details) of the clicks that have any, by row
+    sites: list[tuple[str, int]]  # how many clicks there are of each site: what the ledger counts by
     watermark_us: int | None = None
 
     def __len__(self) -> int:
@@ -76,6 +80,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
             hashes=b"".join(map(event_hash, event_ids, keys)),
             event_ids=event_ids,
             details=[(row, details) for row, details in found if details is not None],
+            sites=list(Counter(click.site_id for click in clicks).items()),
         )
 
 
@@ -105,6 +110,7 @@ class LateClick(msgspec.Struct, array_like=True, gc=False, frozen=True):
     arrival_us: int
     watermark_us: int
     late_by_us: int  # how far the watermark was past the last one at which it would have been accepted
+    position: tuple[int, int, int]  # in `clicks:{p}`: the entry's id, and the row in it
     details: Details | None = None
 
     @property
@@ -152,14 +158,28 @@ class CommitMetrics(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     events: dict[str, int] = msgspec.field(default_factory=dict)  # clicks by event name
 
 
+class Tally(msgspec.Struct, array_like=True, gc=False):
+    """What became of the clicks of one site in one entry of `clicks:{p}`; those not told are in sessions."""
+
+    entry: EntryId
+    site_id: str
+    clicks: int
+    duplicates: int = 0
+    late: int = 0
+
+
 class Changelog(msgspec.Struct, array_like=True, gc=False, kw_only=True):
-    """What one commit changed, in order: first the − rows, then the + rows."""
+    """What one commit changed, in order: first the − rows, then the + rows. And its share of the ledger."""
 
     version: int = VERSION
     watermark_us: int
     minus: list[Revoked]
     plus: list[Session]
     late: list[LateClick]
+    number: int = 0  # of the commit
+    read_to: EntryId = (0, 0)  # the last entry of `clicks:{p}` that it knows
+    tallies: list[Tally] = msgspec.field(default_factory=list)  # of the entries since the commit before, in order
+    open_events: dict[str, int] = msgspec.field(default_factory=dict)  # site → clicks in sessions that no + row shows
 
 
 class RejectedEvent(msgspec.Struct, array_like=True, gc=False, kw_only=True):
@@ -171,6 +191,7 @@ class RejectedEvent(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     code: str
     message: str
     payload: bytes  # the first 4 KiB
+    site_id: str = DEFAULT_SITE
 
 
 MAX_PAYLOAD = 4096
@@ -219,6 +240,10 @@ def decode_batch(value: bytes) -> RecordBatch:
         raise UndecodableEntry("the batch has a key that is not site, user and device")
     if rows and batch.code_column.max() >= len(batch.names):
         raise UndecodableEntry("the batch names an event that is not in its table")
+    if batch.arrival_us > LAST_US or (rows and batch.time_column.max() > LAST_US):
+        raise UndecodableEntry("the batch has a time after the year 9999")
+    if sum(count for _, count in batch.sites) != rows:
+        raise UndecodableEntry(f"the sites of the batch do not add up to its {rows} clicks")
     if any(not 0 <= row < rows for row, _ in batch.details):
         raise UndecodableEntry("the batch has details of a click that is not in it")
     return batch

@@ -41,7 +41,8 @@ def upgrade(database_url: str) -> None:
             lock.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             command.upgrade(_config(database_url), "head")
     except psycopg.OperationalError as error:
-        raise ServerUnavailable(f"PostgreSQL cannot be reached: {error}") from error
+        reason = " ".join(str(error).split())
+        raise ServerUnavailable(f"the PostgreSQL of DATABASE_URL does not answer: {reason}") from error
 
 
 def _create_database(database_url: str) -> None:

@@ -1,15 +1,21 @@
 """The clicks of one or more record batches side by side, by column."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+import numpy.typing as npt
 
 from clickloom.click import Details
+from clickloom.keys import site_of
 from clickloom.windows.live import PATH, Path
 from clickloom.windows.names import Codes, EventNames
-from clickloom.wire import Hashes, RecordBatch, Times
+from clickloom.wire import EntryId, Hashes, RecordBatch, Times
+
+Rows = npt.NDArray[np.int64]  # numbers of rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +29,9 @@ class Columns:
     arrivals: Times
     event_ids: list[str]
     details: list[tuple[int, Details]]
+    firsts: list[int]  # of each batch, its first row
+    entries: Sequence[EntryId]  # of each batch, the id
+    sites: list[list[tuple[str, int]]]  # of each batch, how many clicks there are of each site
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -33,8 +42,22 @@ class Columns:
         records["time_us"], records["code"] = self.times, self.codes
         return records.view(f"V{PATH.itemsize}")
 
+    def position(self, row: int) -> tuple[int, int, int]:
+        """Where the click is in the stream: the entry's id, and the row in it."""
+        batch = bisect_right(self.firsts, row) - 1
+        return (*self.entries[batch], row - self.firsts[batch])
+
+    def by_site(self, rows: Rows) -> Iterator[tuple[EntryId, str, int]]:
+        """How many of these rows, which must be in order, are of each entry and site; no other row is looked at."""
+        ends = np.searchsorted(rows, [*self.firsts[1:], len(self)]).tolist()
+        for entry, sites, first, end in zip(self.entries, self.sites, [0, *ends], ends, strict=False):
+            if end > first:
+                found = [site_of(self.keys[row]) for row in rows[first:end].tolist()] if len(sites) > 1 else None
+                counts = Counter(found) if found else {sites[0][0]: end - first}
+                yield from ((entry, site_id, count) for site_id, count in counts.items())
+
     @classmethod
-    def of(cls, batches: Sequence[RecordBatch], names: EventNames) -> "Columns":
+    def of(cls, batches: Sequence[RecordBatch], entries: Sequence[EntryId], names: EventNames) -> "Columns":
         lengths = [len(batch) for batch in batches]
         firsts = np.cumsum([0, *lengths[:-1]]).tolist()
         return cls(
@@ -49,4 +72,7 @@ class Columns:
                 for first, batch in zip(firsts, batches, strict=True)
                 for row, found in batch.details
             ],
+            firsts,
+            entries,
+            [batch.sites for batch in batches],
         )

@@ -1,8 +1,10 @@
 """What both kinds of window share: live sessions by visitor, and the changes that the next commit writes."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator
 
+from clickloom.keys import site_of
 from clickloom.session import ClosedBy, Session, session_uid
 from clickloom.windows.live import Live, Path
 from clickloom.windows.names import EventNames
@@ -25,12 +27,16 @@ class Cut(ABC):
         self.visitors: dict[str, list[Live]] = {}  # by visitor's key, in event-time order
         self.changed: set[str] = set()  # visitors whose live sessions the next commit writes
         self.open = 0  # live sessions that no + row shows
+        self.open_events: Counter[str] = Counter()  # by site, clicks that are in no session shown by `take_rows`
         self._emitted: dict[int, tuple[Live, str, ClosedBy]] = {}  # by identity: emitted since the last commit
         self._revoked: dict[bytes, int] = {}  # by session_uid: the version that the last commit had
 
     @abstractmethod
     def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
-        """Put accepted clicks into sessions, row by row; a record is a click as a path has it."""
+        """Put accepted clicks into sessions, row by row; a record is a click as a path has it.
+
+        The caller counts them in `open_events`.
+        """
 
     @abstractmethod
     def expire(self, *, watermark_us: int, clock_us: int) -> None:
@@ -49,6 +55,7 @@ class Cut(ABC):
         self.visitors[key] = sessions
         for live in sessions:
             self.open += not live.emitted
+            self.open_events[site_of(key)] += 0 if live.emitted else live.events
             self.arm(key, live)
 
     def take_changed(self) -> Iterator[tuple[str, list[Live] | None]]:
@@ -62,6 +69,8 @@ class Cut(ABC):
         minus = [Revoked(uid, version) for uid, version in self._revoked.items()]
         emitted = list(self._emitted.values())
         plus = session_records(emitted, window=self._window, names=self._names, rules=self._rules)
+        for row in plus:
+            self.open_events[row.site_id] -= row.events
         self._revoked, self._emitted = {}, {}
         return minus, plus
 
@@ -87,6 +96,7 @@ class Cut(ABC):
         self.open += 1
         if self._emitted.pop(id(live), None) is None:
             self._revoked[session_uid(self._window, key, live.begin_us)] = live.version
+            self.open_events[site_of(key)] += live.events
         else:
             live.version -= 1
 

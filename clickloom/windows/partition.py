@@ -1,29 +1,31 @@
 """One partition under one window: late or not, seen or not, into sessions, and what the next commit must write."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
 import msgspec
 import numpy as np
 
-from clickloom.windows.columns import Columns
+from clickloom.windows.columns import Columns, Rows
 from clickloom.windows.cut import Cut
 from clickloom.windows.live import Extras, Live
-from clickloom.windows.names import Codes, EventNames
+from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
 from clickloom.windows.seen import Mask, SeenIds
 from clickloom.windows.sessions import SessionCut
 from clickloom.windows.spec import SessionWindow, Window
 from clickloom.windows.stagger import StaggerCut
+from clickloom.windows.tallies import Tallies
 from clickloom.windows.watermark import NEVER_US, Watermark
-from clickloom.wire import Changelog, CommitMetrics, LateClick, RecordBatch, Summary, encode
+from clickloom.wire import Changelog, CommitMetrics, EntryId, LateClick, RecordBatch, Summary, Tally, encode
 
 END_US = 2**61  # a watermark and an arrival after everything
+NO_ENTRY: EntryId = (0, 0)
 
 _decode_sessions = msgspec.msgpack.Decoder(list[Live]).decode
-_decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], list[int]]).decode
+_decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], int, list[int]]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +59,28 @@ class Partition:
         )
         self._late: list[LateClick] = []
         self._clicks: Counter[int] = Counter()  # by event code
-        self._duplicates = 0
+        self._tallies = Tallies()
 
-    def apply(self, *batches: RecordBatch, explicit_watermark: bool = False) -> None:
+    def apply(
+        self, *batches: RecordBatch, entries: Sequence[EntryId] | None = None, explicit_watermark: bool = False
+    ) -> None:
         """Put the clicks of batches into sessions, in their order, and move the watermark on.
 
+        entries: the batches' ids, if they are of a stream; late clicks and the ledger's tallies tell them.
         explicit_watermark: only what a batch says of it moves the watermark, not its event times.
         """
-        together: list[RecordBatch] = []
-        for batch in batches:
-            together.append(batch)
+        entries = entries or [NO_ENTRY] * len(batches)
+        first = 0
+        for end, batch in enumerate(batches, start=1):
+            if batch.watermark_us is not None or end == len(batches):
+                self._apply(batches[first:end], entries[first:end], explicit_watermark)
+                first = end
             if batch.watermark_us is not None:
-                self._apply(together, explicit_watermark)
                 self.advance(batch.watermark_us)
-                together = []
-        if together:
-            self._apply(together, explicit_watermark)
 
-    def _apply(self, batches: list[RecordBatch], explicit_watermark: bool) -> None:
+    def _apply(self, batches: Sequence[RecordBatch], entries: Sequence[EntryId], explicit_watermark: bool) -> None:
         self.tick(batches[0].arrival_us)
-        clicks = Columns.of(batches, self._names)
+        clicks = Columns.of(batches, entries, self._names)
         if len(clicks):
             before_us = self.watermark.us
             if not explicit_watermark:
@@ -117,7 +121,7 @@ class Partition:
         self._seen.forget(self.watermark.us - self._horizon_us)
 
     def _add(self, clicks: Columns, before_us: int) -> None:
-        self._count(clicks.codes)
+        self._count(clicks)
         keys, times, arrivals, records = clicks.keys, clicks.times, clicks.arrivals, clicks.records()
         kept = self._accepted(clicks, before_us)
         if kept is not None:
@@ -140,23 +144,39 @@ class Partition:
             conversion = is_conversion(codes[row])
             live.extras.note(details, times[row], conversion=conversion, event_id=event_ids[row])
 
-    def _count(self, codes: Codes) -> None:
-        counts = np.bincount(codes).tolist()
+    def _count(self, clicks: Columns) -> None:
+        counts = np.bincount(clicks.codes).tolist()
         self._clicks.update({code: count for code, count in enumerate(counts) if count})
+        for entry, sites in zip(clicks.entries, clicks.sites, strict=True):
+            for site_id, count in sites:
+                self._tallies.of(entry, site_id).clicks += count
+                self._cut.open_events[site_id] += count
+
+    def _left_out(self, clicks: Columns, rows: Rows) -> Iterator[tuple[Tally, int]]:
+        """Rows that go into no session: where the ledger counts them, and how many."""
+        for entry, site_id, count in clicks.by_site(rows):
+            self._cut.open_events[site_id] -= count
+            yield self._tallies.of(entry, site_id), count
 
     def _accepted(self, clicks: Columns, before_us: int) -> Mask | None:
         """Which rows are neither late nor seen before; None: all of them."""
         late = self._late_rows(clicks, before_us)
         if late is None:
             first = self._seen.first_seen(clicks.hashes, clicks.times)
-            self._duplicates += 0 if first is None else int(len(first) - first.sum())
+            if first is not None:
+                self._tell_duplicates(clicks, np.flatnonzero(~first))
             return first
         kept = ~late
         first = self._seen.first_seen(clicks.hashes[kept], clicks.times[kept])
         if first is not None:
-            self._duplicates += int(len(first) - first.sum())
-            kept[np.flatnonzero(kept)[~first]] = False
+            duplicates = np.flatnonzero(kept)[~first]
+            self._tell_duplicates(clicks, duplicates)
+            kept[duplicates] = False
         return kept
+
+    def _tell_duplicates(self, clicks: Columns, rows: Rows) -> None:
+        for tally, count in self._left_out(clicks, rows):
+            tally.duplicates += count
 
     def _late_rows(self, clicks: Columns, before_us: int) -> Mask | None:
         """Rows whose session could no longer change when they came: t + reach + lateness < watermark.
@@ -171,9 +191,11 @@ class Partition:
             seen = np.minimum(times, clicks.arrivals + self._rules.future_bound_us)
             np.maximum(watermarks, np.maximum.accumulate(seen) - self._rules.out_of_orderness_us, out=watermarks)
         late: Mask = times + self._horizon_us < watermarks
-        rows = np.flatnonzero(late).tolist()
-        self._late += [self._late_click(clicks, row, int(watermarks[row])) for row in rows]
-        return late if rows else None
+        rows = np.flatnonzero(late)
+        self._late += [self._late_click(clicks, row, int(watermarks[row])) for row in rows.tolist()]
+        for tally, count in self._left_out(clicks, rows):
+            tally.late += count
+        return late if len(rows) else None
 
     def _late_click(self, clicks: Columns, row: int, watermark_us: int) -> LateClick:
         time_us = int(clicks.times[row])
@@ -185,6 +207,7 @@ class Partition:
             arrival_us=int(clicks.arrivals[row]),
             watermark_us=watermark_us,
             late_by_us=watermark_us - self._horizon_us - time_us,
+            position=clicks.position(row),
             details=dict(clicks.details).get(row),
         )
 
@@ -203,26 +226,32 @@ class Partition:
                 sessions[key] = encode(live)
         minus, plus = self._cut.take_rows()
         late, self._late = self._late, []
-        changelog = Changelog(watermark_us=self.watermark.us, minus=minus, plus=plus, late=late)
+        changelog = Changelog(
+            watermark_us=self.watermark.us,
+            minus=minus,
+            plus=plus,
+            late=late,
+            tallies=self._tallies.take(),
+            open_events={site_id: events for site_id, events in self._cut.open_events.items() if events},
+        )
         return Changes(
             sessions=sessions,
             forgotten=forgotten,
             seen_added=self._seen.take_added(),
             seen_dropped=self._seen.take_dropped(),
-            meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.buckets)),
+            meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.bucket_us, self._seen.buckets)),
             changelog=changelog,
             metrics=self._metrics(changelog, now_us),
         )
 
     def _metrics(self, changelog: Changelog, now_us: int) -> CommitMetrics:
         clicks, self._clicks = self._clicks, Counter()
-        duplicates, self._duplicates = self._duplicates, 0
         metrics = CommitMetrics(
             window=self._window.name,
             committed_us=now_us,
             watermark_us=self.watermark.us,
             clicks=clicks.total(),
-            duplicates=duplicates,
+            duplicates=sum(tally.duplicates for tally in changelog.tallies),
             late=len(changelog.late),
             open_sessions=self._cut.open,
             events={self._names.texts[code]: count for code, count in clicks.items()},
@@ -245,7 +274,8 @@ class Partition:
 
     def restore_meta(self, meta: bytes) -> list[int]:
         """Take back what a commit wrote as `meta`; returns the buckets of seen ids that are to be restored."""
-        self.watermark, self._clock_us, names, buckets = _decode_meta(meta)
+        self.watermark, self._clock_us, names, bucket_us, buckets = _decode_meta(meta)
+        self._seen = SeenIds(bucket_us)  # as wide as they are stored, whatever the rules say today
         self._names.add(names)
         return buckets
 

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from clickloom.settings import Settings
-from services.api import health, ingest, live, problems, query
+from services.api import health, ingest, ledger, live, problems, query
 from services.api.resources import lifespan_of
 
 
@@ -21,6 +21,6 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
         lifespan=lifespan_of(settings, stop),
     )
     problems.install(app)
-    for part in (ingest, query, live, health):
+    for part in (ingest, query, ledger, live, health):
         app.include_router(part.router)
     return app

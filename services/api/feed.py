@@ -40,7 +40,7 @@ class LiveFeed:
     async def running(self, stop: asyncio.Event) -> AsyncIterator[None]:
         """Read and tick as long as the block lasts; every subscription ends when `stop` is set."""
         async with asyncio.TaskGroup() as group:
-            work = (self._read(), self._tick(), self._close(stop))
+            work = (self._read(stop), self._tick(), self._close(stop))
             tasks = [group.create_task(part) for part in work]
             try:
                 yield
@@ -80,8 +80,8 @@ class LiveFeed:
                 else:
                     queue.put_nowait(ticks.get(window) or self._tickers[window].take(now_us()))
 
-    async def _read(self) -> None:
-        while True:
+    async def _read(self, stop: asyncio.Event) -> None:
+        while not stop.is_set():  # a cancellation can get lost on the way through redis-py
             try:
                 if not self._cursors:
                     await self._seed()
@@ -104,8 +104,10 @@ class LiveFeed:
 
     async def _seed(self) -> None:
         """Begin at the streams' ends, knowing how many sessions are open there."""
+        cursors = {}
         for stream, partition in self._streams.items():
             entries: Any = await self._redis.xrevrange(stream, count=20)
             for _, fields in reversed(entries):
                 self._add(partition, fields, seed=True)
-            self._cursors[stream] = entries[0][0].decode() if entries else START
+            cursors[stream] = entries[0][0].decode() if entries else START
+        self._cursors = cursors  # all or none: if Redis goes away on the way, seed again

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.api.problems import documented
+from services.api.problems import documented_parameter
 from services.api.query import check_window
 from services.api.resources import resources_of
 
@@ -19,7 +19,7 @@ def known_window(request: Request, window: Annotated[str, Query(description="the
     return window
 
 
-_UNKNOWN = documented(422, "window: 'x' is not defined; one of visits, minutes", errors=[{"field": "window"}])
+_UNKNOWN = documented_parameter("window", "'hours' is not defined; one of visits, minutes")
 
 
 @router.get(

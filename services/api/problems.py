@@ -36,6 +36,10 @@ class Problem(Exception):
         self.more = more
 
 
+def wrong_parameter(field: str, message: str) -> Problem:
+    return Problem(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
+
+
 def problem_response(status: int, detail: str, headers: dict[str, str] | None = None, **more: Any) -> JSONResponse:
     return JSONResponse(_content(status, detail, **more), status, headers, media_type=MEDIA_TYPE)
 
@@ -49,6 +53,11 @@ def documented(status: int, detail: str, **more: Any) -> dict[int | str, dict[st
     """A problem that a route can end in, for the API's description, with an example."""
     content = {"schema": ProblemDetail.model_json_schema(), "example": _content(status, detail, **more)}
     return {status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: content}}}
+
+
+def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, Any]]:
+    """A parameter that is refused, for the API's description."""
+    return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
 def install(app: FastAPI) -> None:

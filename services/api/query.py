@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from sqlalchemy import RowMapping, Select, func, select, tuple_
 
 from clickloom.tables import sessions, stream_cursors
-from services.api.problems import Problem, documented
+from services.api.problems import Problem, documented, documented_parameter, wrong_parameter
 from services.api.resources import Resources, resources_of
 
 router = APIRouter(tags=["query"])
@@ -113,9 +113,7 @@ class Filters(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1000)] = 100
 
 
-_REFUSED = documented(
-    422, "limit: Input should be greater than or equal to 1", errors=[{"field": "limit", "message": "Input should …"}]
-)
+_REFUSED = documented_parameter("limit", "Input should be greater than or equal to 1")
 
 
 @router.get("/v1/sessions", summary="Closed sessions, newest first", responses={**_REFUSED, **_AWAY})
@@ -132,7 +130,7 @@ async def list_sessions(request: Request, filters: Annotated[Filters, Query()]) 
 
 
 _UNKNOWN = documented(404, "no session 53b41eea-6b8a-d662-2faf-95a40b777597: it never was, or a revision took it back")
-_NO_UUID = documented(422, "session_uid: Input should be a valid UUID", errors=[{"field": "session_uid"}])
+_NO_UUID = documented_parameter("session_uid", "Input should be a valid UUID")
 
 
 @router.get("/v1/sessions/{session_uid}", summary="One session", responses={**_UNKNOWN, **_NO_UUID, **_AWAY})
@@ -147,10 +145,7 @@ async def get_session(request: Request, session_uid: UUID) -> SessionAnswer:
 
 def check_window(resources: Resources, window: str) -> None:
     if window not in resources.windows:
-        known = ", ".join(resources.windows)
-        raise Problem(
-            422, f"window: {window!r} is not defined; one of {known}", errors=[{"field": "window", "known": known}]
-        )
+        raise wrong_parameter("window", f"{window!r} is not defined; one of {', '.join(resources.windows)}")
 
 
 def _page(filters: Filters) -> Select[Any]:
@@ -191,7 +186,8 @@ def _position(cursor: str) -> tuple[datetime, UUID]:
         begin, uid = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[datetime, UUID])
         return _utc(begin), uid
     except (ValueError, msgspec.MsgspecError) as error:
-        raise Problem(422, "cursor: not one of ours; give `next_cursor` of the page before, as it is") from error
+        told = "not one of ours; give `next_cursor` of the page before, as it is"
+        raise wrong_parameter("cursor", told) from error
 
 
 def _answer(row: RowMapping) -> SessionAnswer:

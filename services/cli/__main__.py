@@ -5,12 +5,14 @@ import os
 import sys
 from contextlib import ExitStack
 from dataclasses import replace
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import msgspec
 import typer
+from redis.exceptions import RedisError
 from rich.console import Console
 
 import migrations
@@ -19,10 +21,11 @@ from clickloom.errors import ClickloomError
 from clickloom.keys import Keys
 from clickloom.layout import forget_reader
 from clickloom.settings import Settings, load_settings
-from clickloom.times import parse_duration
+from clickloom.times import parse_duration, parse_time, to_datetime
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow, Window, parse_window
 from services.cli import backtest as backtesting
+from services.cli import ledger as accounting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
@@ -172,6 +175,28 @@ def score(
 
 
 @app.command()
+def ledger(
+    begin: Annotated[str | None, typer.Option("--from", help="ISO time; a day before --to if not given")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="ISO time, exclusive; now if not given")] = None,
+    window: Annotated[str | None, typer.Option(help="only this one")] = None,
+    site: Annotated[str | None, typer.Option(help="only this one's clicks")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="seconds to give what is on its way")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Whether every click that came in is where it should be; exit 1 if it does not balance.
+
+    Also if --wait is given and something is still on its way after that time.
+    """
+    span = (_moment(begin) if begin else None, _moment(end) if end else None)
+    found = asyncio.run(accounting.read(load_settings(), *span, window=window, site_id=site, wait_s=wait))
+    if as_json:
+        sys.stdout.write(found.model_dump_json(by_alias=True, indent=2) + "\n")
+    else:
+        accounting.print_ledger(found)
+    raise typer.Exit(0 if found.balanced and (found.settled or not wait) else 1)
+
+
+@app.command()
 def tail(
     stream: Annotated[tailing.Stream, typer.Argument(help="which stream")],
     window: Annotated[str, typer.Option(help="of sessions")] = "visits",
@@ -239,6 +264,13 @@ def _settings(**overrides: object) -> Settings:
     return load_settings(**{name: value for name, value in overrides.items() if value is not None})
 
 
+def _moment(text: str) -> datetime:
+    try:
+        return to_datetime(parse_time(text))
+    except (ValueError, OverflowError) as error:
+        raise typer.BadParameter(f"{text!r} is no ISO 8601 time, as 2021-02-26T13:31:00Z") from error
+
+
 def _duration(text: str) -> int:
     try:
         return parse_duration(text)
@@ -252,6 +284,8 @@ def main() -> None:
         app()
     except ClickloomError as error:
         _fail(str(error))
+    except RedisError as error:
+        _fail(f"the Redis of REDIS_URL does not answer: {error}")
     except BrokenPipeError:  # as by `| head`: who read the output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

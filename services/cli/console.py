@@ -19,11 +19,11 @@ class PrefixedOutput:
         self._console = Console(file=sys.stdout, soft_wrap=True, highlight=False, markup=False, emoji=False)
         width = max(map(len, names))
         self._prefixes = {
-            name: Text(f"{name:{width}} │ ", style=colour) for name, colour in zip(names, cycle(_COLOURS), strict=False)
+            name: (f"{name:{width}} │ ", colour) for name, colour in zip(names, cycle(_COLOURS), strict=False)
         }
 
     def line(self, name: str, text: str) -> None:
-        self._console.print(self._prefixes[name] + Text(text), soft_wrap=True)
+        self._console.print(Text.assemble(self._prefixes[name], text), soft_wrap=True)
 
     def ready(self, address: str, hints: list[str]) -> None:
         self._console.print()

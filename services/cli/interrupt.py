@@ -40,13 +40,17 @@ class Interrupt:
         finally:
             self._act = _nothing
 
-    def event(self) -> asyncio.Event:
-        """From now on a signal sets this event of the running loop."""
+    @contextlib.contextmanager
+    def event(self) -> Iterator[asyncio.Event]:
+        """In this block a signal sets the event, which is of the running loop."""
         loop, event = asyncio.get_running_loop(), asyncio.Event()
         self._act = lambda: loop.call_soon_threadsafe(event.set)
         if self.requested:
             event.set()
-        return event
+        try:
+            yield event
+        finally:
+            self._act = _nothing
 
     def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
         if not self.requested:

@@ -34,14 +34,14 @@ async def supervise(
     Raises ServerUnavailable if a service or a store ended by itself, or a service had to be killed. `lock` is a
     descriptor for the services to inherit.
     """
-    stop = interrupt.event()
     services: list[Service] = []
-    try:
-        for name, command in commands.items():
-            services.append(await Service.start(name, command, environment=environment, lock=lock, output=output))
-        reason = await _first_end(stop, services, stores, announce)
-    finally:
-        killed = await _stop(services)
+    with interrupt.event() as stop:
+        try:
+            for name, command in commands.items():
+                services.append(await Service.start(name, command, environment=environment, lock=lock, output=output))
+            reason = await _first_end(stop, services, stores, announce)
+        finally:
+            killed = await _stop(services)
     if reason is not None:
         raise ServerUnavailable(f"{reason}; everything has been stopped")
     if killed:

@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 from redis.asyncio import Redis
 
+from clickloom.errors import InvalidSetting, UndecodableEntry
 from clickloom.keys import Keys, split_key
+from clickloom.session import Session
 from clickloom.settings import Settings
 from clickloom.streams import START, last_id, read_streams
 from clickloom.times import iso
-from clickloom.wire import FIELD, RecordBatch, decode_batch, decode_changelog, decode_metrics
+from clickloom.wire import FIELD, RecordBatch, Revoked, decode_batch, decode_changelog, decode_metrics
 
 
 class Stream(StrEnum):
@@ -24,7 +26,13 @@ class Stream(StrEnum):
 async def tail(
     redis: Redis, stream: Stream, *, window: str, from_start: bool, settings: Settings
 ) -> AsyncIterator[bytes]:
-    """Entries of all partitions as they come, one JSON text each (a click each, for clicks)."""
+    """Entries of all partitions as they come, one JSON text each (a click each, for clicks).
+
+    Raises InvalidSetting if there is no such window, UnknownVersion.
+    """
+    known = [defined.name for defined in settings.parsed_windows()]
+    if window not in known:
+        raise InvalidSetting(f"--window {window}: not defined; one of {', '.join(known)}")
     keys = Keys(settings.namespace)
     name_of: dict[Stream, Callable[[int], str]] = {
         Stream.clicks: keys.clicks,
@@ -37,8 +45,15 @@ async def tail(
         for name, entries in (await read_streams(redis, cursors, count=100, block_ms=1_000)).items():
             for entry_id, fields in entries:
                 cursors[name] = entry_id.decode()
-                for found in _decode(stream, fields[FIELD]):
+                for found in _found(stream, fields):
                     yield msgspec.json.encode({"stream": name, "id": cursors[name], **found})
+
+
+def _found(stream: Stream, fields: dict[bytes, bytes]) -> list[dict[str, Any]]:
+    try:
+        return _decode(stream, fields.get(FIELD, b""))
+    except UndecodableEntry as error:
+        return [{"undecodable": str(error)}]
 
 
 def _decode(stream: Stream, value: bytes) -> list[dict[str, Any]]:
@@ -65,6 +80,12 @@ def _clicks(batch: RecordBatch) -> list[dict[str, Any]]:
 
 def _named(value: Any) -> Any:
     """Array-shaped structs with their fields' names."""
+    if isinstance(value, Session | Revoked):
+        return {"session_uid": value.session_uid, **_fields(value)}
     if isinstance(value, msgspec.Struct):
-        return {name: _named(getattr(value, name)) for name in value.__struct_fields__}
+        return _fields(value)
     return [_named(item) for item in value] if isinstance(value, list) else value
+
+
+def _fields(value: msgspec.Struct) -> dict[str, Any]:
+    return {name: _named(getattr(value, name)) for name in value.__struct_fields__ if name != "uid"}

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 
-import redis
-
 import migrations
-from clickloom.errors import InvalidSetting, ServerUnavailable
+from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
+from clickloom.layout import lay_out
 from clickloom.lifecycle import listen
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings
@@ -36,21 +35,19 @@ def up(settings: Settings, *, demo: bool, rate: float) -> None:
         with _only_one(folder), claimed(folder / "services.lock", check=interrupt.check) as lock:
             port = _free_port(settings)
             with _stores(settings, folder, interrupt) as stores:
-                known = _is_laid_out(stores.redis_url, Keys(settings.namespace))
                 with interrupt.raising():
-                    migrations.upgrade(stores.database_url)
-                commands = _commands(demo=demo, rate=rate, history=not known)
+                    _prepare(settings, stores)
+                commands = _commands(demo=demo, rate=rate)
                 asyncio.run(_serve(commands, settings, stores, port=port, lock=lock, interrupt=interrupt))
     except KeyboardInterrupt:
         return  # while something was starting: what had been started is stopped by now
 
 
-def _commands(*, demo: bool, rate: float, history: bool) -> dict[str, list[str]]:
-    """What to run, by name. History is for the first start only: in a system that has run, it would be late."""
+def _commands(*, demo: bool, rate: float) -> dict[str, list[str]]:
+    """What to run, by name."""
     commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "api")}
     if demo:
-        past = ["--history", DEMO_HISTORY] if history else []
-        commands["generator"] = ["services.generator", "--rate", str(rate), *past]
+        commands["generator"] = ["services.generator", "--rate", str(rate), "--history", DEMO_HISTORY]
     return commands
 
 
@@ -90,6 +87,13 @@ def valkey_options(settings: Settings) -> dict[str, str]:
     """Of the embedded Valkey: it must not take so much of the machine that nothing else can run."""
     memory = settings.embedded_memory.of(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     return {**VALKEY, "maxmemory": str(memory)}
+
+
+def _prepare(settings: Settings, stores: Stores) -> None:
+    """Layout and schema, so that what is wrong with either is said once, not by every service."""
+    keys, windows = Keys(settings.namespace), settings.parsed_windows()
+    asyncio.run(lay_out(stores.redis_url, keys=keys, partitions=settings.partitions, windows=windows))
+    migrations.upgrade(stores.database_url)
 
 
 async def _serve(
@@ -134,19 +138,6 @@ def _free_port(settings: Settings) -> int:
     """The port, or a free one for 0. Raises ServerUnavailable if it is taken."""
     with listen(settings.host, settings.port) as listener:
         return int(listener.getsockname()[1])
-
-
-def _is_laid_out(url: str, keys: Keys) -> bool:
-    """Whether a Clickloom has run on this Redis. Raises InvalidSetting, ServerUnavailable."""
-    try:
-        with redis.Redis.from_url(url, socket_connect_timeout=5, socket_timeout=5) as client:
-            return bool(client.exists(keys.layout()))
-    except ValueError as error:
-        raise InvalidSetting(f"REDIS_URL: {error}") from error
-    except redis.RedisError as error:
-        raise ServerUnavailable(
-            f"REDIS_URL: Redis cannot be reached ({error}): start it, or unset REDIS_URL for an embedded one"
-        ) from error
 
 
 async def _is_ready(host: str, port: int) -> bool:

@@ -90,7 +90,7 @@ class Arrivals:
         self._disorder = disturbances.disorder
         self._within_us = disturbances.disorder_within_us
         self._horizon_us = rules.out_of_orderness_us + rules.allowed_lateness_us + reach_us
-        self._site_id = site_id
+        self.site_id = site_id
         self._random = random
         self._tell = tell
         self._under_way: list[tuple[int, int, int, Click]] = []  # (arrival, line, event time, click)
@@ -128,7 +128,7 @@ class Arrivals:
 
     def _click(self, time_us: int) -> Click:
         click = self._model.click(time_us)
-        click.site_id = self._site_id
+        click.site_id = self.site_id
         return click
 
     def _send(self, click: Click, time_us: int) -> None:
@@ -167,7 +167,7 @@ class Arrivals:
             client_event=click.client_event,
             client_timestamp=iso(time_us),
             event_id=f"{self._random.getrandbits(64):016x}",
-            site_id=self._site_id,
+            site_id=self.site_id,
         )
         self._tell(
             TrueLate(
@@ -188,5 +188,5 @@ class Arrivals:
             client_event="beer_vitrine_nav",
             client_timestamp=iso(time_us),
             event_id=f"{self._random.getrandbits(64):016x}",
-            site_id=self._site_id,
+            site_id=self.site_id,
         )

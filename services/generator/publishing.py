@@ -71,7 +71,7 @@ class Feed:
         received_us = now_us()
         # A copy: one that arrives twice is the same object, and is brought into our form in place.
         clicks = [_normal(copy(line), received_us) for line in lines if not isinstance(line, bytes)]
-        rejected = [_refused(line, received_us) for line in lines if isinstance(line, bytes)]
+        rejected = [self._refused(line, received_us) for line in lines if isinstance(line, bytes)]
         if clicks:
             await self._send(partial(self._publisher.publish, clicks, arrival_us=received_us))
         if rejected:
@@ -94,6 +94,21 @@ class Feed:
             log.warning("redis.away" if away else "redis.full", reason=reason, remedy="waiting")
         self._waiting = True
 
+    def _refused(self, line: bytes, received_us: int) -> RejectedEvent:
+        """A malformed line as ingest keeps it."""
+        try:
+            _normal(parse_click(line), received_us)
+        except RejectedInput as error:
+            return RejectedEvent(
+                rejected_us=received_us,
+                source=SOURCE,
+                code=error.code,
+                message=str(error),
+                payload=line[:MAX_PAYLOAD],
+                site_id=self._arrivals.site_id,
+            )
+        raise AssertionError(f"a malformed line that is a click: {line!r}")
+
 
 async def is_fresh(redis: Redis, *, keys: Keys, partitions: int) -> bool:
     """Whether there was never a click: to any other watermark, back-dated traffic would be late."""
@@ -102,14 +117,3 @@ async def is_fresh(redis: Redis, *, keys: Keys, partitions: int) -> bool:
 
 def _normal(click: Click, received_us: int) -> Click:
     return normalise(click, received_us=received_us, future_bound_us=0, new_event_id=str)
-
-
-def _refused(line: bytes, received_us: int) -> RejectedEvent:
-    """A malformed line as ingest keeps it."""
-    try:
-        _normal(parse_click(line), received_us)
-    except RejectedInput as error:
-        return RejectedEvent(
-            rejected_us=received_us, source=SOURCE, code=error.code, message=str(error), payload=line[:MAX_PAYLOAD]
-        )
-    raise AssertionError(f"a malformed line that is a click: {line!r}")

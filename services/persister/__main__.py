@@ -16,6 +16,9 @@ from services.persister.partitions import Connection
 from services.persister.reader import StreamReader, sources
 
 PARALLEL = 4  # streams written at once
+# A process that is paused, or a machine that is gone, must not keep its streams from the others. Postgres ends the
+# transaction, which holds a stream's lock, when it has waited for so long.
+OPTIONS = "-c idle_in_transaction_session_timeout=10s"
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
@@ -28,7 +31,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         min_size=1,
         max_size=PARALLEL,
         timeout=5,  # s; a store that is away must not hold up a stop
-        kwargs={"application_name": "clickloom-persister"},
+        kwargs={"application_name": "clickloom-persister", "options": OPTIONS},
         open=False,
     )
     async with open_redis(settings.redis_url) as redis, pool:

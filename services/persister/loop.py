@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import psycopg
 import structlog
-from psycopg.errors import ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
+from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
 from psycopg_pool import PoolTimeout
 from redis.exceptions import RedisError
 
@@ -18,8 +18,13 @@ log = structlog.get_logger()
 
 CHECK_S = 10.0  # how often is looked whether Redis was rolled back
 LONGEST_WAIT_S = 10.0
-# ReadOnlySqlTransaction: the server has become a standby.
-STORE_AWAY = (psycopg.OperationalError, ReadOnlySqlTransaction, PoolTimeout, RedisError)
+STORE_AWAY = (
+    psycopg.OperationalError,
+    IdleInTransactionSessionTimeout,  # we have been paused
+    ReadOnlySqlTransaction,  # the server has become a standby
+    PoolTimeout,
+    RedisError,
+)
 
 
 async def serve_share(readers: Sequence[StreamReader], stop: asyncio.Event, *, pause_s: float) -> None:

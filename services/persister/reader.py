@@ -14,6 +14,7 @@ from clickloom.metrics import ROLLED_BACK, ROWS
 from clickloom.streams import START, last_id, read_stream, show_cursor, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.spec import Window
+from services.persister.ledger import Scope, read_account, write_account
 from services.persister.partitions import Connection
 from services.persister.rows import AddEntry, Rows, add_changelog, add_clicks, add_entries, add_rejected
 from services.persister.writer import write
@@ -25,18 +26,24 @@ log = structlog.get_logger()
 class Source:
     """A stream and how its entries become rows."""
 
-    stream: str
+    scope: Scope
     entries: int  # in one answer of Redis at the most
     add: AddEntry
+
+    @property
+    def stream(self) -> str:
+        return self.scope.stream
 
 
 def sources(keys: Keys, *, partitions: int, windows: Sequence[Window]) -> list[Source]:
     """Every stream that goes into Postgres. An entry holds up to 500 clicks, or many thousands of sessions."""
-    found = [Source(keys.rejected(), 1_000, add_rejected)]
+    found = [Source(Scope(keys.rejected(), keys.rejected(), 0), 1_000, add_rejected)]
     for number in range(partitions):
-        found.append(Source(keys.clicks(number), 100, partial(add_clicks, number)))
-        for window in windows:
-            found.append(Source(keys.sessions(window.name, number), 4, partial(add_changelog, window.name)))
+        clicks = keys.clicks(number)
+        found.append(Source(Scope(clicks, clicks, number), 100, partial(add_clicks, number)))
+        for name in (window.name for window in windows):
+            scope = Scope(keys.sessions(name, number), clicks, number, name)
+            found.append(Source(scope, 4, partial(add_changelog, name)))
     return found
 
 
@@ -58,7 +65,7 @@ class StreamReader:
         0. Ask Redis whether anything is behind the cursor that we know; Postgres is left alone if not.
         1. Lock the stream's row in stream_cursors; skip the stream if another process has it.
         2. Read the entries after the cursor.
-        3. Write their rows, each of which is idempotent.
+        3. Write their rows, each of which is idempotent, and count in the ledger what it has not counted yet.
         4. Move the cursor and commit.
         5. Show the cursor as a consumer group in Redis.
 
@@ -72,10 +79,13 @@ class StreamReader:
             cursor = await self._lock(connection)
             if cursor is None:
                 return False
-            rows = Rows(self._source.stream)
+            rows = Rows(self._source.stream, await read_account(connection, self._source.scope))
             last, count, more = await self._gather(rows, cursor)
             if last != cursor:  # otherwise another process has written what was new
                 await write(connection, rows)
+                rows.account.reject(rows.rejected)
+                rows.account.reach(split_id(last))
+                await write_account(connection, rows.account, self._source.scope)
                 await self._move(connection, last, rows.watermark_us)
         self._known = last
         _count(rows)

@@ -14,10 +14,10 @@ from clickloom.session import Session
 from clickloom.streams import Entry, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.watermark import NEVER_US
-from clickloom.wire import FIELD, MAX_PAYLOAD, LateClick, decode_batch, decode_changelog, decode_rejected
+from clickloom.wire import FIELD, MAX_PAYLOAD, EntryId, LateClick, decode_batch, decode_changelog, decode_rejected
+from services.persister.account import REFUSED, Account, storable
 
 Row = tuple[Any, ...]
-EntryId = tuple[int, int]  # (milliseconds, sequence)
 Position = tuple[int, int, int]  # an entry's id, and the row in it
 
 _NO_DETAILS = Details()
@@ -28,20 +28,21 @@ class Rows:
     """What a run of entries of one stream puts into Postgres."""
 
     stream: str
+    account: Account = field(default_factory=Account)
     clicks: list[Row] = field(default_factory=list)
     late: list[Row] = field(default_factory=list)
     rejected: list[Row] = field(default_factory=list)
-    revoked: dict[UUID, int] = field(default_factory=dict)  # − rows: session → greatest version taken back
+    revoked: set[UUID] = field(default_factory=set)  # − rows
     sessions: dict[UUID, tuple[Position, Row]] = field(default_factory=dict)  # + rows, the newest of each session
     watermark_us: int | None = None
 
     def __len__(self) -> int:
         return len(self.clicks) + len(self.late) + len(self.rejected) + len(self.revoked) + len(self.sessions)
 
-    def refuse(self, position: Position, row: Row, reason: str) -> None:
-        """A row that Postgres does not take is a rejected one."""
-        told = ("refused_by_postgres", reason, repr(row).encode())
-        self.rejected.append(_rejected(self.stream, position, _moment_of(position[:2]), *told))
+    def refuse(self, position: Position, row: Row, reason: str, *, site_id: str | None = None) -> None:
+        """A row that Postgres does not take is a rejected one; of a click it is the site's."""
+        told = (REFUSED, reason, repr(row).encode())
+        self.rejected.append(_rejected(self.stream, position, _moment_of(position[:2]), site_id, *told))
 
 
 AddEntry = Callable[[Rows, EntryId, bytes], None]
@@ -58,7 +59,7 @@ def add_entries(rows: Rows, entries: Sequence[Entry], add: AddEntry) -> None:
             add(rows, position, fields.get(FIELD, b""))
         except (UndecodableEntry, ValueError, OverflowError) as error:  # ValueError: no visitor's key, no time
             payload = fields.get(FIELD) or repr(fields).encode()
-            reason = ("undecodable_entry", str(error), payload)
+            reason = (rows.account.site_id, "undecodable_entry", str(error), payload)
             rows.rejected.append(_rejected(rows.stream, (*position, 0), _moment_of(position), *reason))
 
 
@@ -75,6 +76,7 @@ def add_clicks(partition: int, rows: Rows, entry: EntryId, value: bytes) -> None
         position = (arrived_at, partition, *entry, row)
         found.append((*position, *who, to_datetime(time_us), *_detail_columns(details or _NO_DETAILS)))
     rows.clicks += found
+    rows.account.receive(entry, batch.sites)
 
 
 def _detail_columns(details: Details) -> Iterator[Any]:
@@ -91,26 +93,21 @@ def _json(value: Any) -> str | None:
 def add_changelog(window: str, rows: Rows, entry: EntryId, value: bytes) -> None:
     """− and + rows folded in order, so that a session appears at most once on either side.
 
-    After a Redis was rolled back an older version can come behind a newer one: it has no effect.
+    The order of the entries counts, not the versions: a sessionizer whose last commits Redis has lost makes them anew,
+    in other portions, so that an older version with newer clicks can come behind a newer one.
     """
     changelog = decode_changelog(value)
     plus = [((*entry, row), _session_row(window, session)) for row, session in enumerate(changelog.plus)]
-    late = [(rows.stream, *entry, row, *_late_row(window, click)) for row, click in enumerate(changelog.late)]
+    late = [(rows.stream, *click.position, *_late_row(window, click)) for click in changelog.late]
     for minus in changelog.minus:
-        if _version_in(rows, minus.session_uid) <= minus.version:
-            rows.sessions.pop(minus.session_uid, None)
-        rows.revoked[minus.session_uid] = max(minus.version, rows.revoked.get(minus.session_uid, 0))
+        rows.sessions.pop(minus.session_uid, None)
+        rows.revoked.add(minus.session_uid)
     for position, row in plus:
-        if _version_in(rows, row[0]) < row[-1]:
-            rows.sessions[row[0]] = (position, row)
+        rows.sessions[row[0]] = (position, row)
     rows.late += late
+    rows.account.take_in(entry, changelog)
     if changelog.watermark_us != NEVER_US:
         rows.watermark_us = changelog.watermark_us
-
-
-def _version_in(rows: Rows, session_uid: UUID) -> int:
-    found = rows.sessions.get(session_uid)
-    return 0 if found is None else int(found[1][-1])
 
 
 def _session_row(window: str, session: Session) -> Row:
@@ -152,23 +149,29 @@ def _session_row(window: str, session: Session) -> Row:
 def _late_row(window: str, late: LateClick) -> Row:
     moments = (to_datetime(late.time_us), to_datetime(late.arrival_us), to_datetime(late.watermark_us))
     details = _json(late.details or _NO_DETAILS)
-    return (window, late.event_id, *split_key(late.key), late.name, *moments, late.late_by_us, details)
+    return (window, late.event_id, *split_key(late.key), late.name, *moments, late.late_by_us, late.reason, details)
 
 
 def add_rejected(rows: Rows, entry: EntryId, value: bytes) -> None:
     event = decode_rejected(value)
     rejected_at = to_datetime(event.rejected_us)
-    rows.rejected.append(
-        _rejected(rows.stream, (*entry, 0), rejected_at, event.code, event.message, event.payload, source=event.source)
-    )
+    told = (event.site_id, event.code, event.message, event.payload, event.source)
+    rows.rejected.append(_rejected(rows.stream, (*entry, 0), rejected_at, *told))
 
 
 def _rejected(
-    stream: str, position: Position, rejected_at: object, code: str, message: str, payload: bytes, source: str = ""
+    stream: str,
+    position: Position,
+    rejected_at: object,
+    site_id: str | None,
+    code: str,
+    message: str,
+    payload: bytes,
+    source: str = "",
 ) -> Row:
     """Postgres takes every such row: a text with NUL, which it would refuse, shows it as \\0."""
-    told = [text.replace("\0", "\\0") for text in (source or f"stream {stream}", code, message)]
-    return (stream, *position, rejected_at, *told, payload[:MAX_PAYLOAD])
+    told = map(storable, (source or f"stream {stream}", code, message))
+    return (stream, *position, rejected_at, site_id and storable(site_id), *told, payload[:MAX_PAYLOAD])
 
 
 def _moment_of(entry: EntryId) -> object:

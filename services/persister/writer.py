@@ -22,7 +22,7 @@ async def write(connection: Connection, rows: Rows) -> None:
     if rows.clicks:
         await _write_clicks(connection, rows)
     if rows.revoked:
-        await _delete_revoked(connection, rows.revoked.items())
+        await connection.execute("DELETE FROM sessions WHERE session_uid = ANY(%s)", [list(rows.revoked)])
     if rows.sessions:
         await _write_sessions(connection, rows)
     for row, reason in await _refused(connection, rows.late, lambda part: _append(connection, late_clicks, part)):
@@ -34,13 +34,13 @@ async def _write_clicks(connection: Connection, rows: Rows) -> None:
     await make_day_partitions(connection, {row[0].date() for row in rows.clicks})
     for row, reason in await _refused(connection, rows.clicks, lambda part: _append(connection, clicks, part)):
         rows.clicks.remove(row)
-        rows.refuse(row[2:5], row, reason)
+        rows.refuse(row[2:5], row, reason, site_id=row[6])
 
 
 async def _write_sessions(connection: Connection, rows: Rows) -> None:
     found = [row for _, row in rows.sessions.values()]
     await make_month_partitions(connection, {row[1].date().replace(day=1) for row in found})
-    for row, reason in await _refused(connection, found, lambda part: _replace_older(connection, part)):
+    for row, reason in await _refused(connection, found, lambda part: _replace(connection, part)):
         position, _ = rows.sessions.pop(row[0])
         rows.refuse(position, row, reason)
 
@@ -95,24 +95,14 @@ async def _copy_incoming(connection: Connection, table: Table, rows: Iterable[Ro
     return incoming
 
 
-async def _delete_revoked(connection: Connection, revoked: Iterable[tuple[object, int]]) -> None:
-    uids, versions = zip(*revoked, strict=True)
-    await connection.execute(
-        "DELETE FROM sessions USING unnest(%s::uuid[], %s::integer[]) AS revoked (session_uid, version)"
-        " WHERE sessions.session_uid = revoked.session_uid AND sessions.version <= revoked.version",
-        [list(uids), list(versions)],
-    )
-
-
 _REPLACED = [column.name for column in sessions.columns if not column.primary_key]
 
 
-async def _replace_older(connection: Connection, rows: Sequence[Row]) -> None:
+async def _replace(connection: Connection, rows: Sequence[Row]) -> None:
     incoming = await _copy_incoming(connection, sessions, rows)
     changes = sql.SQL(", ").join(sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in _REPLACED)
     await connection.execute(
         sql.SQL(
-            "INSERT INTO sessions SELECT * FROM {} ON CONFLICT (session_uid, begin_session)"
-            " DO UPDATE SET {} WHERE sessions.version < excluded.version"
+            "INSERT INTO sessions SELECT * FROM {} ON CONFLICT (session_uid, begin_session) DO UPDATE SET {}"
         ).format(sql.Identifier(incoming), changes)
     )

@@ -13,7 +13,8 @@ from clickloom.errors import UnknownVersion
 from clickloom.wire import encode
 
 VERSION = 1
-SLACK_BYTES = 256 * 1024  # outdated bytes that are never worth a rewrite
+OUTDATED_SHARE = 0.5  # of what counts: more than that is dropped, so that an open session takes 200 bytes at most
+SLACK_BYTES = 64 * 1024  # outdated bytes that are never worth a rewrite
 REWRITTEN = 2_000  # visitors written once more by one commit, at most and until the segment is done
 
 _BYTES_BITS = 32
@@ -60,7 +61,7 @@ class Segments:
     def outdated(self) -> list[str]:
         """Visitors to be written once more with the next segment, so that the oldest can go."""
         visitors: list[str] = []
-        while self._stored_bytes > 2 * self._live_bytes + SLACK_BYTES and len(visitors) < REWRITTEN:
+        while self._stored_bytes > (1 + OUTDATED_SHARE) * self._live_bytes + SLACK_BYTES and len(visitors) < REWRITTEN:
             oldest = next(iter(self._visitors))
             members = self._visitors.pop(oldest)
             visitors += [visitor for visitor in members if self._newest.get(visitor, -1) >> _BYTES_BITS == oldest]

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Sequence
 
-from clickloom.metrics import CLICKS, COMMITS, UNDECODABLE
+from clickloom.metrics import CLICKS, COMMITS, DUPLICATES, LATE, UNDECODABLE
+from clickloom.streams import split_id
 from clickloom.windows.partition import Partition
 from clickloom.wire import RecordBatch
 from services.sessionizer.leases import Lease
@@ -29,16 +30,17 @@ class Served:
         self._policy = policy
         self.schedule = policy.begin(now_us)
 
-    def apply(self, cursor: str, batches: Sequence[RecordBatch | None]) -> None:
-        """Entries of the stream up to the cursor; None: one that could not be decoded, which is only counted."""
-        self.cursor = cursor
+    def apply(self, entries: Sequence[str], batches: Sequence[RecordBatch | None]) -> None:
+        """The next entries of the stream, by their ids; None: one that could not be decoded, which is only counted."""
+        self.cursor = entries[-1]
         self.schedule.entries += len(batches)
-        readable = [batch for batch in batches if batch is not None]
+        readable = [(entry, batch) for entry, batch in zip(entries, batches, strict=True) if batch is not None]
         self._undecodable += len(batches) - len(readable)
-        self._partition.apply(*readable)
+        positions = [split_id(entry) for entry, _ in readable]
+        self._partition.apply(*(batch for _, batch in readable), entries=positions)
         window = self.lease.part.window
         UNDECODABLE.labels(window).inc(len(batches) - len(readable))
-        CLICKS.labels(window).inc(sum(map(len, readable)))
+        CLICKS.labels(window).inc(sum(len(batch) for _, batch in readable))
 
     def idle(self, now_us: int) -> None:
         """Nothing has arrived up to now."""
@@ -64,11 +66,14 @@ class Served:
         changes = self._partition.take_changes(now_us)
         changes.metrics.undecodable, self._undecodable = self._undecodable, 0
         self._commits += 1
+        changes.changelog.number, changes.changelog.read_to = self._commits, split_id(self.cursor)
         segment, dropped = self._segments.add(self._commits, changes.sessions, changes.forgotten)
         since, self._since = self._since, self.cursor
         entries = self.schedule.entries
         self.schedule = self._policy.begin(now_us)
         COMMITS.labels(self.lease.part.window).inc()
+        DUPLICATES.labels(self.lease.part.window).inc(changes.metrics.duplicates)
+        LATE.labels(self.lease.part.window).inc(changes.metrics.late)
         return Commit(
             lease=self.lease,
             number=self._commits,

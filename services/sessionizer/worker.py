@@ -105,9 +105,10 @@ class Worker:
         number = members[0].lease.part.partition
         for first in range(0, len(entries), TOGETHER):
             some = entries[first : first + TOGETHER]
+            ids = [entry_id.decode() for entry_id, _ in some]
             batches = [_decode(number, entry_id, fields) for entry_id, fields in some]
             for served in members:
-                served.apply(some[-1][0].decode(), batches)
+                served.apply(ids, batches)
                 if served.full:
                     await self._begin_commit(served)
 

@@ -7,11 +7,12 @@ from redis.asyncio import RedisCluster
 from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.settings import Settings
+from services.cli.ledger import read
 from services.cli.status import read_status
 from tests.cluster import cluster
 from tests.conftest import Select
 from tests.flow import BUSY, Flow, clicks_of_a_day, serving
-from tests.processes import Start, until
+from tests.processes import PATIENCE_S, Start, until
 
 
 async def test_sessionizers_and_persister_are_exact_on_a_cluster(
@@ -35,3 +36,5 @@ async def test_sessionizers_and_persister_are_exact_on_a_cluster(
 
         await until(written, what="all to be written")
         assert select("SELECT count(*) FROM clicks") == [(2_000,)]
+        ledger = await read(there, None, None, window=None, site_id=None, wait_s=PATIENCE_S)
+        assert (ledger.settled, ledger.balanced, ledger.received) == (True, True, 2_000)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import signal
 from pathlib import Path
 
 import psycopg
@@ -136,6 +137,35 @@ async def test_two_persisters_and_the_loss_of_one_write_everything_once(
         return written(select) >= CLICKS
 
     await until(all_there)
+    assert_exact(select, CLICKS)
+
+
+async def test_a_persister_that_is_paused_in_a_transaction_does_not_keep_its_stream_from_another(
+    start: Start, publisher: Publisher, select: Select
+) -> None:
+    await publish(publisher, 0, CLICKS)
+    paused = start("persister", BUFFER_ROWS="100")
+
+    async def holds_a_stream() -> bool:
+        waits = f"SELECT 1 {PERSISTERS} AND state = 'idle in transaction'"
+        if not select(waits):
+            return False
+        paused.signal(signal.SIGSTOP)
+        if select(waits):
+            return True
+        paused.signal(signal.SIGCONT)  # it had gone on meanwhile
+        return False
+
+    await until(holds_a_stream)
+    assert written(select) < CLICKS
+    start("persister")
+
+    async def all_there() -> bool:
+        return written(select) >= CLICKS
+
+    await until(all_there)
+    paused.signal(signal.SIGCONT)
+    await paused.logged("store.back")
     assert_exact(select, CLICKS)
 
 

@@ -21,3 +21,13 @@ async def test_a_setting_that_cannot_work_ends_a_service_with_one_line_that_name
     assert await process.ended() == 1
     assert "PARTITIONS" in process.output
     assert len(process.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("service", ["sessionizer", "persister", "api", "generator"])
+async def test_a_redis_that_is_not_there_ends_a_service_with_one_line_that_names_the_setting(
+    start: Start, service: str
+) -> None:
+    process = start(service, REDIS_URL="unix:///nowhere.sock", PORT="0")
+    assert await process.ended() == 1
+    assert "the Redis of REDIS_URL does not answer" in process.output.splitlines()[-1]
+    assert len(process.output.splitlines()) == 2, "that it started, and why it ended"

@@ -21,8 +21,8 @@ async def test_the_pipeline_makes_exactly_the_true_sessions_and_refuses_exactly_
     start("sessionizer")
     start("persister")
     generator = start(
-        "generator", "--rate", "200", "--count", "400", "--history", "15m", "--truth", str(file), *DISTURBED,
-        "--malformed", "0.01", "--bots", "0.02", "--conversion", "0.2",
+        "generator", "--seed", "5", "--rate", "200", "--count", "400", "--history", "15m", "--truth", str(file),
+        *DISTURBED, "--malformed", "0.01", "--bots", "0.02", "--conversion", "0.2",
     )  # fmt: skip
     assert await generator.ended() == 0, generator.output
     truth = read_truth(file.read_bytes().splitlines())

@@ -1,5 +1,6 @@
 """What window tests hold a partition against: the batch answer, the changelog applied, and a store of commits."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from clickloom.times import MINUTE_US, SECOND_US
 from clickloom.windows.partition import Changes, Partition
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow, StaggerWindow, Window
+from clickloom.wire import Tally
 
 
 class Span(NamedTuple):
@@ -71,6 +73,7 @@ class Changelog:
         self.late = 0
         self.duplicates = 0
         self.clicks = 0
+        self.tallies: list[Tally] = []
 
     def take(self, partition: Partition) -> Changes:
         changes = partition.take_changes(0)
@@ -82,7 +85,20 @@ class Changelog:
         self.late += len(changes.changelog.late)
         self.duplicates += changes.metrics.duplicates
         self.clicks += changes.metrics.clicks
+        self.tallies += changes.changelog.tallies
+        self._check_sum(changes.changelog.open_events)
         return changes
+
+    def _check_sum(self, open_events: dict[str, int]) -> None:
+        """The ledger's: every click read is in a session closed or open, seen before, or late; by site."""
+        read, known = Counter[str](), Counter(open_events)
+        for tally in self.tallies:
+            read[tally.site_id] += tally.clicks - tally.duplicates - tally.late
+        for row in self.rows.values():
+            known[row.site_id] += row.events
+        assert read == known
+        assert sum(tally.clicks for tally in self.tallies) == self.clicks
+        assert sum(tally.late for tally in self.tallies) == self.late
 
     def finish(self, partition: Partition) -> None:
         partition.finish()

@@ -254,6 +254,41 @@ def test_a_path_keeps_the_first_clicks_and_the_last() -> None:
     assert row.end_navigation == "e999"
 
 
+def test_ids_that_were_seen_are_known_to_an_owner_with_other_rules() -> None:
+    clicks = [click(second) for second in range(0, 600, 7)]
+    partition, log, stored = Partition(WINDOW, PATIENT), Changelog(), Stored()
+    partition.apply(batch(*clicks))
+    stored.commit(partition, log)
+    other = stored.new_owner(WINDOW, Rules(out_of_orderness_us=0, allowed_lateness_us=700 * SECOND_US))
+    other.apply(batch(*clicks))
+    log.finish(other)
+    assert log.duplicates == len(clicks)
+    assert log.spans() == batch_answer(clicks, WINDOW)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**6), sites=st.sampled_from(["a", "ab", "abc"]))
+def test_the_tallies_of_an_entry_are_the_same_however_entries_are_put_together(seed: int, sites: str) -> None:
+    random = Random(seed)
+    known = [click(random.randrange(200), user=random.choice("xy"), site_id=random.choice(sites)) for _ in range(40)]
+    batches = [batch(*random.choices(known, k=random.randrange(4))) for _ in range(25)]
+    entries = [(number, number % 3) for number in range(1, 26)]
+    rules = Rules(out_of_orderness_us=0, allowed_lateness_us=20 * SECOND_US)
+    together, alone, log = Partition(WINDOW, rules), Partition(WINDOW, rules), Changelog()
+    together.apply(*batches, entries=entries)
+    for some, entry in zip(batches, entries, strict=True):
+        alone.apply(some, entries=[entry])
+        log.take(alone)
+    changes = together.take_changes(0)
+    assert changes.changelog.tallies == log.tallies
+    read = {entry: sum(tally.clicks for tally in log.tallies if tally.entry == entry) for entry in entries}
+    assert read == {entry: len(some) for some, entry in zip(batches, entries, strict=True)}
+    rows = {late.position for late in changes.changelog.late}
+    assert len(rows) == len(changes.changelog.late) == sum(tally.late for tally in log.tallies)
+    for milliseconds, sequence, row in rows:
+        assert row < len(batches[entries.index((milliseconds, sequence))])
+
+
 def test_one_wrong_clock_does_not_close_everybodys_sessions() -> None:
     partition = Partition(WINDOW, STRICT)
     partition.apply(batch(click(100), arrival=100))

@@ -109,8 +109,8 @@ async def test_of_many_rejected_lines_the_first_are_shown_and_all_are_counted(st
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("missing", None, "missing: No such file or directory"),
-        ("folder", "", "folder: Is a directory"),
+        ("missing", None, "missing cannot be opened: No such file or directory"),
+        ("folder", "", "folder cannot be opened: Is a directory"),
         (
             "log.jsonl",
             b'1.2.3.4 - - [17/May/2015:10:05:03 +0000] "GET / HTTP/1.1" 200 1 "-" "x"\n',

@@ -287,9 +287,15 @@ async def test_a_postgres_that_cannot_start_is_told_with_the_last_line_of_its_lo
     assert "pg_control" in line
 
 
-async def test_a_redis_that_cannot_be_reached_is_named(start_up: StartUp, tmp_path: Path) -> None:
-    line = await refused(start_up(REDIS_URL=f"unix://{tmp_path}/nothing.sock", DATABASE_URL="postgresql://nowhere"))
-    assert line.startswith("clickloom: REDIS_URL: Redis cannot be reached")
+@pytest.mark.parametrize("name", ["REDIS_URL", "DATABASE_URL"])
+@pytest.mark.parametrize("address", ["rubbish", "unix:///nothing.sock", "postgresql:///x?host=/nothing"])
+async def test_a_store_of_the_environment_that_does_not_answer_is_named(
+    start_up: StartUp, environment: dict[str, str], name: str, address: str
+) -> None:
+    stores = {"REDIS_URL": environment["REDIS_URL"], "DATABASE_URL": environment["DATABASE_URL"]}
+    line = await refused(start_up(**{**stores, "NAMESPACE": environment["NAMESPACE"], name: address}))
+    assert line.startswith("clickloom: ")
+    assert name in line
 
 
 async def test_json_logs_are_json_line_by_line(start_up: StartUp, environment: dict[str, str]) -> None:

@@ -70,7 +70,7 @@ def test_what_is_stored_stays_in_proportion_to_what_counts() -> None:
         log.commit(number, {f"visitor {random.randrange(300)}": random.randbytes(100) for _ in range(20)})
     counts = sum(map(len, log.newest.values()))
     assert len(log.newest) == 300
-    assert sum(map(len, log.stored.values())) < 3 * counts
+    assert sum(map(len, log.stored.values())) < 2 * counts
 
 
 @pytest.mark.usefixtures("no_slack")

@@ -49,9 +49,9 @@ async def everything(redis: Redis, keys: Keys) -> dict[bytes, bytes | None]:
 
 async def test_a_commit_after_another_took_the_lease_writes_nothing(redis: Redis, keys: Keys, store: Store) -> None:
     served = await take(store, "a")
-    served.apply("1-0", [batch(click(1), click(100))])
+    served.apply(["1-0"], [batch(click(1), click(100))])
     await store.commit(served.take_commit(0))
-    served.apply("2-0", [batch(click(200))])
+    served.apply(["2-0"], [batch(click(200))])
     await redis.delete(keys.lease(PART.window, PART.partition))  # as if its time had run out
     await take(store, "b")
     before = await everything(redis, keys)
@@ -62,7 +62,7 @@ async def test_a_commit_after_another_took_the_lease_writes_nothing(redis: Redis
 
 async def test_a_commit_after_the_lease_has_ended_writes_nothing(redis: Redis, keys: Keys, store: Store) -> None:
     served = await take(store)
-    served.apply("1-0", [batch(click(1))])
+    served.apply(["1-0"], [batch(click(1))])
     await redis.delete(keys.lease(PART.window, PART.partition))
     before = await everything(redis, keys)
     with pytest.raises(Fenced):
@@ -79,7 +79,7 @@ async def test_a_commit_that_arrives_after_its_worker_has_taken_the_part_anew_wr
     redis: Redis, keys: Keys, store: Store
 ) -> None:
     served = await take(store)
-    served.apply("1-0", [batch(click(1))])
+    served.apply(["1-0"], [batch(click(1))])
     late = served.take_commit(0)
     again = await take(store)
     assert again.cursor == "0-0"
@@ -93,15 +93,15 @@ async def test_a_commit_onto_a_redis_that_lost_the_last_one_writes_nothing(
     redis: Redis, keys: Keys, store: Store
 ) -> None:
     served = await take(store)
-    served.apply("1-0", [batch(click(1))])
+    served.apply(["1-0"], [batch(click(1))])
     await store.commit(served.take_commit(0))
     progress = keys.progress(PART.window, PART.partition)
     kept = await redis.dump(progress)
     assert kept
-    served.apply("2-0", [batch(click(2))])
+    served.apply(["2-0"], [batch(click(2))])
     await store.commit(served.take_commit(0))
     await redis.restore(progress, 0, kept, replace=True)
-    served.apply("3-0", [batch(click(3))])
+    served.apply(["3-0"], [batch(click(3))])
     before = await everything(redis, keys)
     with pytest.raises(Fenced, match="lost its last commits"):
         await store.commit(served.take_commit(0))
@@ -113,7 +113,7 @@ async def test_a_new_owner_goes_on_exactly_where_the_last_commit_was(redis: Redi
     batches = [batch(first, click(5)), batch(click(8), first), batch(click(30, user="65")), batch(click(99))]
     for number, some in enumerate(batches, start=1):
         served = await take(store)  # every time a new one
-        served.apply(f"{number}-0", [some])
+        served.apply([f"{number}-0"], [some])
         await store.commit(served.take_commit(0))
     alone, expected = Partition(WINDOW, RULES), Sessions()
     for some in batches:
@@ -125,7 +125,7 @@ async def test_a_new_owner_goes_on_exactly_where_the_last_commit_was(redis: Redi
 
 async def test_a_redis_that_is_full_still_takes_a_commit(redis: Redis, store: Store) -> None:
     served = await take(store)
-    served.apply("1-0", [batch(click(1))])
+    served.apply(["1-0"], [batch(click(1))])
     await redis.config_set("maxmemory", "1")
     try:
         await store.commit(served.take_commit(0))
@@ -138,7 +138,7 @@ async def test_the_cursor_is_shown_as_a_consumer_group_with_its_lag(redis: Redis
     stream = keys.clicks(PART.partition)
     ids = [as_bytes(await redis.xadd(stream, {"b": "x"})).decode() for _ in range(5)]
     served = await take(store)
-    served.apply(ids[0], [None])
-    served.apply(ids[1], [None])
+    served.apply([ids[0]], [None])
+    served.apply([ids[1]], [None])
     await store.commit(served.take_commit(0))
     assert await readers_of(redis, stream) == [Reader("visits", ids[1], 3)]

@@ -1,0 +1,53 @@
+"""Services as processes, and clicks for them."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import psutil
+from msgspec import structs
+from redis import Redis
+
+from clickloom.keys import Keys
+from clickloom.times import now_us
+from clickloom.wire import FIELD, decode_batch, encode
+
+KEYS = Keys()
+AT_ONCE = 100  # batches in one round trip
+GIVE_UP_S = 600
+
+
+@contextlib.contextmanager
+def running_service(name: str, settings: Mapping[str, str]) -> Iterator[psutil.Process]:
+    """`python -m services.<name>` with these settings, until the block ends."""
+    command, environment = [sys.executable, "-m", f"services.{name}"], {**os.environ, **settings}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield psutil.Process(process.pid)
+        finally:
+            process.terminate()
+
+
+def publish(redis: Redis, batches: Sequence[tuple[int, bytes]]) -> None:
+    """Put (partition, record batch) into the streams."""
+    for first in range(0, len(batches), AT_ONCE):
+        with redis.pipeline(transaction=False) as pipe:
+            for number, batch in batches[first : first + AT_ONCE]:
+                pipe.xadd(KEYS.clicks(number), {FIELD: _arriving_now(batch)})
+            pipe.execute()
+
+
+def _arriving_now(batch: bytes) -> bytes:
+    """Else the sessionizer, at rest, would take the clicks for years old and close what they opened."""
+    return encode(structs.replace(decode_batch(batch), arrival_us=now_us()))
+
+
+def await_condition(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + GIVE_UP_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what} did not come within {GIVE_UP_S} s")
+        time.sleep(0.02)
