@@ -13,9 +13,23 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from clickloom.errors import InvalidSetting, ServerUnavailable
+from clickloom.functions import Library
 from clickloom.keys import Keys
 
 CLUSTER = "+cluster"  # after the scheme of a Redis URL
+
+# Not HSET and HSETNX themselves: a full Redis refuses these, and then the readers that make room could not start.
+_LAYOUT = Library(
+    """
+local function fix(keys, args)
+  redis.call('HSETNX', keys[1], args[1], args[2])
+  return redis.call('HGET', keys[1], args[1])
+end
+
+local function put(keys, args) return redis.call('HSET', keys[1], args[1], args[2]) end
+""",
+    functions=["fix", "put"],
+)
 
 
 def open_redis(url: str, *, retries: int = 6) -> Redis:
@@ -80,14 +94,24 @@ async def fix_layout(redis: Redis, *, keys: Keys, partitions: int) -> None:
     """
     try:
         await _check_eviction(redis)
-        await redis.hsetnx(keys.layout(), "partitions", str(partitions))
-        stored = int(await redis.hget(keys.layout(), "partitions") or 0)
+        stored = int(await fix_field(redis, keys, "partitions", str(partitions)))
     except RedisError as error:
         raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
     if stored != partitions:
         raise InvalidSetting(
             f"PARTITIONS is {partitions}, but this Redis was laid out with {stored}: set PARTITIONS={stored}"
         )
+
+
+async def fix_field(redis: Redis, keys: Keys, field: str, value: str) -> str:
+    """Keep the value in the layout unless there is one already; returns the one that is there."""
+    stored: bytes = await _LAYOUT.call(redis, "fix", [keys.layout()], [field, value])
+    return stored.decode()
+
+
+async def put_field(redis: Redis, keys: Keys, field: str, value: str) -> None:
+    """Keep the value in the layout, whatever is there."""
+    await _LAYOUT.call(redis, "put", [keys.layout()], [field, value])
 
 
 async def _check_eviction(redis: Redis) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from clickloom.connect import fix_layout, open_redis
+from clickloom.connect import fix_field, fix_layout, open_redis, put_field
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.streams import as_bytes, readers_of, register_reader, remove_reader
@@ -77,7 +77,7 @@ async def lay_out(
             await fix_layout(redis, keys=keys, partitions=partitions)
             for window in windows:
                 await _fix_window(redis, keys, window)
-            await (redis.hset if persisting else redis.hsetnx)(keys.layout(), PERSISTER, _REGISTERED)
+            await (put_field if persisting else fix_field)(redis, keys, PERSISTER, _REGISTERED)
             await _register(redis, keys)
     except RedisError as error:
         raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
@@ -85,9 +85,9 @@ async def lay_out(
 
 async def _fix_window(redis: Redis, keys: Keys, window: Window) -> None:
     field, text = f"{_WINDOW}{window.name}", definition(window)
-    stored = as_bytes(await redis.hget(keys.layout(), field) or b"").decode()
-    if stored in ("", _REMOVED):
-        await redis.hset(keys.layout(), field, text)
+    stored = await fix_field(redis, keys, field, text)
+    if stored == _REMOVED:
+        await put_field(redis, keys, field, text)
     elif stored != text:
         raise InvalidSetting(
             f"WINDOWS says {window.name} = {text}, but the sessions of {window.name} in this Redis are cut by {stored}:"
@@ -126,7 +126,7 @@ async def forget_reader(redis: Redis, keys: Keys, name: str) -> list[str]:
         readers = sorted({*layout.windows, *([PERSISTER] if layout.persisted else [])})
         raise InvalidSetting(f"{name!r} reads nothing here; registered are {', '.join(readers)}")
     if name == PERSISTER:
-        await redis.hset(keys.layout(), PERSISTER, _REMOVED)
+        await put_field(redis, keys, PERSISTER, _REMOVED)
         return []
     return await _forget_window(redis, keys, layout, name)
 
@@ -149,7 +149,7 @@ async def _forget_window(redis: Redis, keys: Keys, layout: Layout, window: str) 
         else:
             await redis.unlink(changelog)
     if kept:
-        await redis.hset(keys.layout(), f"{_WINDOW}{window}", _REMOVED)
+        await put_field(redis, keys, f"{_WINDOW}{window}", _REMOVED)
     else:
         await redis.hdel(keys.layout(), f"{_WINDOW}{window}")
     return kept

@@ -13,4 +13,7 @@ ROLLED_BACK = Counter(
 EVENTS_ACCEPTED = Counter("clickloom_events_accepted", "Events put into the streams over HTTP")
 EVENTS_REJECTED = Counter("clickloom_events_rejected", "Events refused over HTTP, by reason", ["code"])
 ROWS = Counter("clickloom_persister_rows", "Rows written to Postgres, by table", ["table"])
+MEMORY_LEVEL = Gauge(
+    "clickloom_redis_memory_level", "Memory of Redis over REDIS_HIGH_WATER; more than 1: ingest answers 503"
+)
 LIVE_SUBSCRIBERS = Gauge("clickloom_live_subscribers", "Open streams of live numbers")

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clickloom.errors import InvalidSetting
+from clickloom.memory import Amount, parse_amount
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_windows
@@ -16,11 +17,16 @@ def _duration(value: object) -> object:
     return parse_duration(value) if isinstance(value, str) else value
 
 
+def _amount(value: object) -> object:
+    return parse_amount(value) if isinstance(value, str) else value
+
+
 def _names(value: object) -> object:
     return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
 Duration = Annotated[int, BeforeValidator(_duration)]  # µs; written 30m, 10s, 24h
+Memory = Annotated[Amount, NoDecode, BeforeValidator(_amount)]  # written 80%, 512MB
 Names = Annotated[str | frozenset[str], BeforeValidator(_names)]  # written a, b, c
 
 
@@ -42,6 +48,11 @@ class Settings(BaseSettings):
         description="PostgreSQL",
     )
     namespace: str = Field("", pattern=r"^[a-z0-9_-]*$", description="prefix of every key in Redis")
+    redis_high_water: Memory = Field(
+        parse_amount("80%"),
+        description="memory of Redis above which ingest is closed: a share of maxmemory (of the machine's memory"
+        " without one), or a size",
+    )
     partitions: int = Field(8, ge=1, le=1024, description="hash slots of the streams; fixed at first start")
 
     windows: str = Field(
@@ -91,6 +102,10 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address that the API listens on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
     data_dir: Path = Field(Path(".clickloom"), description="where `clickloom up` keeps its servers' data")
+    embedded_memory: Memory = Field(
+        parse_amount("25%"),
+        description="maxmemory of the Valkey that `clickloom up` starts: a share of the machine's memory, or a size",
+    )
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
 

@@ -1,16 +1,20 @@
 """What is fixed at first start, and who is registered to read what."""
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
+from clickloom.connect import open_redis
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, forget_reader, lay_out, read_layout
 from clickloom.settings import Settings
 from clickloom.streams import START, readers_of, show_cursor
 from clickloom.windows.spec import Window, parse_windows
+from services.cli.embedded import embedded_valkey
 
 BOTH = parse_windows("visits = session(gap=30m); minutes = stagger(range=1m)")
 VISITS = BOTH[:1]
@@ -139,3 +143,19 @@ async def test_a_namespace_in_which_nothing_was_laid_out_is_named(redis: Redis, 
 async def test_a_redis_that_is_not_there_is_said_in_one_line(keys: Keys) -> None:
     with pytest.raises(ServerUnavailable, match="REDIS_URL does not answer"):
         await lay_out("redis://127.0.0.1:1", keys=keys, partitions=2, windows=BOTH)
+
+
+async def test_a_full_redis_does_not_keep_the_readers_that_make_room_from_starting_or_being_removed(
+    keys: Keys, store_folder: Path
+) -> None:
+    with embedded_valkey(store_folder, {"save": ""}) as url:
+        await lay_out(url, keys=keys, partitions=2, windows=VISITS)
+        async with open_redis(url) as redis:
+            await redis.config_set("maxmemory", "1")
+            with pytest.raises(OutOfMemoryError):
+                await redis.xadd(keys.clicks(0), {"b": "x"})
+            await lay_out(url, keys=keys, partitions=2, windows=BOTH, persisting=True)
+            assert await names(redis, keys.clicks(1)) == {"visits", "minutes", PERSISTER}
+            await forget_reader(redis, keys, PERSISTER)
+            await forget_reader(redis, keys, "minutes")
+            assert await names(redis, keys.clicks(1)) == {"visits"}

@@ -28,10 +28,13 @@ async def healthz() -> dict[str, str]:
     "/readyz", summary="Redis and PostgreSQL answer", responses=documented(503, "postgres: no answer within 2 s")
 )
 async def readyz(request: Request) -> JSONResponse:
-    faults = await _faults(resources_of(request))
+    """Ingest may be closed for want of memory in Redis: that is told, but the process is ready, for it answers 503
+    to events itself, with Retry-After, and queries go on."""
+    resources = resources_of(request)
+    faults = await _faults(resources)
     if faults:
         return problem_response(503, "; ".join(f"{store}: {fault}" for store, fault in faults.items()))
-    return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "ok", "ingest": resources.pressure.trouble or "open"})
 
 
 async def _faults(resources: Resources) -> dict[str, str]:

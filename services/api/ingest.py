@@ -22,6 +22,7 @@ from services.api.resources import Resources, resources_of
 router = APIRouter(tags=["ingest"])
 
 STORED_WITHIN_S = 5
+RETRY_AFTER_S = "1"
 
 _EXAMPLE = {
     "user_id": 64,
@@ -56,7 +57,7 @@ _PROBLEMS = {
     **documented(400, "the body is no JSON: Input data was truncated", code="malformed_json"),
     **documented(413, f"1001 events in one request; send at most {MAX_EVENTS}", code="too_many_events"),
     **documented(422, f"1 of 3 events refused; {_REFUSED['message']}", accepted=2, rejected=[_REFUSED]),
-    **documented(503, "the stream cannot take events now; send them again"),
+    **documented(503, "Redis holds 81.0 MB, and takes no more above REDIS_HIGH_WATER (80% = 80.0 MB); send them again"),
 }
 
 
@@ -72,6 +73,8 @@ async def post_events(request: Request) -> JSONResponse:
     """202 when every event is in the stream. 422 if any is refused: `rejected` names each by its index, with the
     reason; the others of the batch, `accepted`, are in the stream all the same and must not be sent again."""
     resources = resources_of(request)
+    if resources.pressure.trouble:
+        raise _unavailable(resources.pressure.trouble)
     received_us = now_us()
     body = await _body(request)
     try:
@@ -105,9 +108,11 @@ async def _store(resources: Resources, found: Sorted, received_us: int) -> None:
             if found.clicks:
                 await resources.lingering.publish(found.clicks)
     except (RedisError, OSError, TimeoutError) as error:
-        raise Problem(
-            503, "the stream cannot take events now; send them again", headers={"Retry-After": "1"}
-        ) from error
+        raise _unavailable("the stream cannot take events now") from error
+
+
+def _unavailable(reason: str) -> Problem:
+    return Problem(503, f"{reason}; send them again", headers={"Retry-After": RETRY_AFTER_S})
 
 
 def _rejected_event(rejection: Rejection, received_us: int) -> RejectedEvent:

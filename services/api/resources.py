@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.connect import open_database, open_redis
 from clickloom.keys import Keys
+from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from services.api.feed import LiveFeed
@@ -22,6 +23,7 @@ from services.api.linger import LingeringPublisher
 class Resources:
     redis: Redis
     engine: AsyncEngine
+    pressure: Pressure
     publisher: Publisher
     lingering: LingeringPublisher
     feed: LiveFeed
@@ -46,11 +48,13 @@ def lifespan_of(settings: Settings, stop: asyncio.Event):  # type: ignore[no-unt
         engine = open_database(settings.database_url, application_name="clickloom-api")
         async with open_redis(settings.redis_url) as redis:
             publisher = Publisher(redis, keys=keys, partitions=settings.partitions)
+            pressure = Pressure(redis, settings.redis_high_water)
             feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
-            async with feed.running(stop):
+            async with pressure.watched(), feed.running(stop):
                 resources = Resources(
                     redis=redis,
                     engine=engine,
+                    pressure=pressure,
                     publisher=publisher,
                     lingering=LingeringPublisher(publisher),
                     feed=feed,

@@ -29,7 +29,7 @@ log = structlog.get_logger()
 POSTGRES_VERSION = 18
 
 _SOCKET_PATH_LIMIT = 103  # bytes; the least of the systems that the wheels are for
-_VALKEY = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
+VALKEY = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction", "save": ""}
 
 
 def _ignore(_name: str, _process: object) -> None:
@@ -42,7 +42,7 @@ def _go_on() -> None:
 
 @contextlib.contextmanager
 def embedded_valkey(
-    folder: Path, options: Mapping[str, str] = _VALKEY, *, watch: Watch = _ignore, check: Check = _go_on
+    folder: Path, options: Mapping[str, str] = VALKEY, *, watch: Watch = _ignore, check: Check = _go_on
 ) -> Iterator[str]:
     """A Valkey that listens on a socket only; gives its URL. Raises ServerUnavailable."""
     folder = made(folder)

@@ -1,15 +1,14 @@
 """`clickloom replay`: a file onto the streams."""
 
-import asyncio
 import signal
 import time
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,6 +16,7 @@ from clickloom.click import Click, normalise
 from clickloom.connect import fix_layout, open_redis
 from clickloom.errors import InvalidInput, RejectedInput, ServerUnavailable
 from clickloom.keys import Keys
+from clickloom.pressure import Pressure, send_patiently
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.times import now_us
@@ -68,15 +68,17 @@ async def replay(file: str, form: Format, *, close: bool, settings: Settings) ->
         async with open_redis(settings.redis_url) as redis:
             await _begin(fix_layout(redis, keys=keys, partitions=settings.partitions))
             publisher = Publisher(redis, keys=keys, partitions=settings.partitions)
+            patient = Patient(Pressure(redis, settings.redis_high_water), progress)
             for chunk in _chunks(lines, Path(file).name, form, settings.future_bound_us):
                 if chunk.rejected and not (chunk.clicks or report.accepted):
                     raise InvalidInput(_no_click(chunk, form))
-                await _publish(publisher, chunk, progress)
+                await _publish(publisher, chunk, patient)
                 report.add(chunk)
                 progress.update(progress.task_ids[0], advance=chunk.size, lines=report.accepted)
             if close and report.accepted:
                 reach_us = max(window.reach_us for window in settings.parsed_windows())
-                await publisher.end_input(watermark_us=report.latest_us + reach_us + 1, arrival_us=now_us())
+                end_us = report.latest_us + reach_us + 1
+                await patient.send(lambda: publisher.end_input(watermark_us=end_us, arrival_us=now_us()))
     return report
 
 
@@ -128,25 +130,36 @@ def _chunks(lines: BinaryIO, name: str, form: Format, future_bound_us: int) -> I
     yield chunk
 
 
-async def _publish(publisher: Publisher, chunk: Chunk, progress: Progress) -> None:
-    """Put the chunk into the streams; what is sent twice, because an answer was lost, is found by its event_id."""
-    away_since: float | None = None
-    while True:
-        try:
-            await publisher.publish(chunk.clicks, arrival_us=now_us())
-            await publisher.reject(chunk.rejected)
-        except OutOfMemoryError:
-            away_since, note = None, "Redis is full: waiting until what it holds is read"
-        except RedisError as error:
-            away_since = away_since or time.monotonic()
-            if time.monotonic() - away_since > AWAY_S:
-                raise ServerUnavailable(f"Redis has not answered for {AWAY_S} s: {error}") from error
-            note = "Redis is away: waiting"
-        else:
-            progress.update(progress.task_ids[0], note="")
-            return
-        progress.update(progress.task_ids[0], note=note)
-        await asyncio.sleep(1)
+async def _publish(publisher: Publisher, chunk: Chunk, patient: "Patient") -> None:
+    await patient.send(lambda: publisher.publish(chunk.clicks, arrival_us=now_us()))
+    await patient.send(lambda: publisher.reject(chunk.rejected))
+
+
+class Patient:
+    """Waits for a Redis that is full, and some time for one that is away; tells why, beside the bar if there is one."""
+
+    def __init__(self, pressure: Pressure, progress: Progress) -> None:
+        self._pressure = pressure
+        self._progress = progress
+        self._away_since: float | None = None
+        self._told = ""
+
+    async def send(self, send: Callable[[], Awaitable[None]]) -> None:
+        await send_patiently(send, self._pressure, self._wait)
+        self._away_since = None
+        self._tell("")
+
+    def _wait(self, reason: str, away: bool) -> None:
+        self._tell("waiting: Redis is away" if away else "waiting: Redis is full, what it holds must be read first")
+        self._away_since = (self._away_since or time.monotonic()) if away else None
+        if self._away_since and time.monotonic() - self._away_since > AWAY_S:
+            raise ServerUnavailable(f"Redis has not answered for {AWAY_S} s: {reason}")
+
+    def _tell(self, note: str) -> None:
+        self._progress.update(self._progress.task_ids[0], note=note)
+        if self._progress.disable and note not in ("", self._told):
+            self._progress.console.print(note)
+        self._told = note
 
 
 def print_report(report: Report) -> None:

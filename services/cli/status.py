@@ -15,12 +15,11 @@ from rich.text import Text
 from clickloom.connect import memory_of, sqlalchemy_url
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, Layout, read_layout
+from clickloom.memory import HighWater
 from clickloom.settings import Settings
 from clickloom.streams import as_bytes, readers_of
 from clickloom.times import MINUTE_US, SECOND_US, from_datetime, iso, now_us
 from clickloom.windows.watermark import NEVER_US
-
-HIGH_MEMORY = 0.8  # of the limit
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +47,7 @@ class Status:
     sessionizers: list[str]
     persister_runs: bool | None  # None: Postgres does not answer
     readers: list[ReaderRow]
+    ingest_closed: str = ""  # why, for want of memory; empty: it is open
     troubles: list[str] = field(default_factory=list)
 
 
@@ -64,6 +64,8 @@ async def read_status(redis: Redis, settings: Settings) -> Status:
     keys = Keys(settings.namespace)
     layout = await read_layout(redis, keys)
     memory = await memory_of(redis)
+    high_water = HighWater(settings.redis_high_water)
+    high_water.see(memory)
     workers: Any = await redis.zrange(keys.workers(), 0, -1)
     persisted = await _persisted(settings.database_url)
     rows = [row for number in range(layout.partitions) for row in await _partition(redis, keys, layout, number)]
@@ -77,6 +79,7 @@ async def read_status(redis: Redis, settings: Settings) -> Status:
         sessionizers=[as_bytes(name).decode() for name in workers],
         persister_runs=persisted.runs if persisted else None,
         readers=rows,
+        ingest_closed=high_water.trouble,
     )
     status.troubles = list(find_troubles(status, configured={window.name for window in settings.parsed_windows()}))
     return status
@@ -133,8 +136,8 @@ def _add_persisted(rows: list[ReaderRow], persisted: Persisted | None) -> None:
 
 def find_troubles(status: Status, *, configured: set[str]) -> Iterator[str]:
     """One line each, with the remedy. `configured`: the windows in the settings."""
-    if status.memory_limit_bytes and status.memory_bytes > HIGH_MEMORY * status.memory_limit_bytes:
-        yield f"Redis has used {status.memory_bytes / status.memory_limit_bytes:.0%} of its memory: raise maxmemory"
+    if status.ingest_closed:
+        yield f"ingest is closed: {status.ingest_closed}; start what reads, or raise maxmemory"
     for window in sorted(status.windows):
         rows = [row for row in status.readers if row.reader == window]
         unserved = [row.stream for row in rows if row.owner is None]

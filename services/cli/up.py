@@ -18,7 +18,7 @@ from clickloom.logs import configure_logs
 from clickloom.settings import Settings
 from services.cli.children import claimed, try_lock
 from services.cli.console import output_of
-from services.cli.embedded import embedded_postgres, embedded_valkey, made
+from services.cli.embedded import VALKEY, embedded_postgres, embedded_valkey, made
 from services.cli.interrupt import Interrupt
 from services.cli.supervisor import supervise
 
@@ -74,10 +74,19 @@ def _stores(settings: Settings, folder: Path, interrupt: Interrupt) -> Iterator[
     watch, check = stores.embedded.__setitem__, interrupt.check
     with contextlib.ExitStack() as stack:
         if "redis_url" not in settings.model_fields_set:
-            stores.redis_url = stack.enter_context(embedded_valkey(folder / "valkey", watch=watch, check=check))
+            options = valkey_options(settings)
+            stores.redis_url = stack.enter_context(
+                embedded_valkey(folder / "valkey", options, watch=watch, check=check)
+            )
         if "database_url" not in settings.model_fields_set:
             stores.database_url = stack.enter_context(embedded_postgres(folder, watch=watch, check=check))
         yield stores
+
+
+def valkey_options(settings: Settings) -> dict[str, str]:
+    """Of the embedded Valkey: it must not take so much of the machine that nothing else can run."""
+    memory = settings.embedded_memory.of(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return {**VALKEY, "maxmemory": str(memory)}
 
 
 def _prepare(settings: Settings, stores: Stores) -> None:

@@ -16,6 +16,7 @@ from clickloom.connect import fix_layout, open_redis
 from clickloom.errors import InvalidSetting
 from clickloom.keys import Keys
 from clickloom.lifecycle import run_service
+from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings, load_settings
 from clickloom.times import DAY_US, now_us, parse_duration, parse_time
@@ -42,12 +43,12 @@ async def serve(settings: Settings, stop: asyncio.Event, *, plan: Plan, close: b
         back_us = plan.history_us if await is_fresh(redis, keys=keys, partitions=settings.partitions) else 0
         tell(plan.run(settings, begin_us - back_us))
         arrivals = plan.arrivals(settings, tell)
-        feed = Feed(publisher, arrivals, stop)
+        feed = Feed(publisher, Pressure(redis, settings.redis_high_water), arrivals, stop)
         if back_us:
             await feed.publish_history(plan.history_slots(begin_us - back_us), end_us=begin_us)
         if await feed.publish_live(plan.live_slots(begin_us), count=plan.count) and close:
             end_us = now_us()
-            await publisher.end_input(watermark_us=end_us + visits_of(settings).reach_us + 1, arrival_us=end_us)
+            await feed.end_input(watermark_us=end_us + visits_of(settings).reach_us + 1, arrival_us=end_us)
         tell(arrivals.end)
 
 

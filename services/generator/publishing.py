@@ -2,18 +2,18 @@
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from copy import copy
+from functools import partial
 from itertools import islice
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import OutOfMemoryError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from clickloom.click import Click, normalise, parse_click
 from clickloom.errors import RejectedInput, ServerUnavailable
 from clickloom.keys import Keys
+from clickloom.pressure import Pressure, send_patiently
 from clickloom.publish import Publisher
 from clickloom.streams import START, last_id
 from clickloom.times import now_us
@@ -31,8 +31,10 @@ SOURCE = "generator"
 class Feed:
     """Arrivals onto the streams, in their order."""
 
-    def __init__(self, publisher: Publisher, arrivals: Arrivals, stop: asyncio.Event) -> None:
+    def __init__(self, publisher: Publisher, pressure: Pressure, arrivals: Arrivals, stop: asyncio.Event) -> None:
         self._publisher = publisher
+        self._pressure = pressure
+        self._waiting = False
         self._arrivals = arrivals
         self._stop = stop
 
@@ -70,17 +72,27 @@ class Feed:
         # A copy: one that arrives twice is the same object, and is brought into our form in place.
         clicks = [_normal(copy(line), received_us) for line in lines if not isinstance(line, bytes)]
         rejected = [self._refused(line, received_us) for line in lines if isinstance(line, bytes)]
-        while True:
-            try:
-                await self._publisher.publish(clicks, arrival_us=received_us)
-                await self._publisher.reject(rejected)
-                return
-            except (OutOfMemoryError, RedisConnectionError, RedisTimeoutError) as error:
-                # What is sent twice so is found by its event_id.
-                if self._stop.is_set():
-                    raise ServerUnavailable(f"stopped with events that Redis did not take: {error}") from error
-                log.warning("redis.refused", reason=str(error), remedy="trying again")
-                await asyncio.sleep(1)
+        if clicks:
+            await self._send(partial(self._publisher.publish, clicks, arrival_us=received_us))
+        if rejected:
+            await self._send(partial(self._publisher.reject, rejected))
+
+    async def end_input(self, *, watermark_us: int, arrival_us: int) -> None:
+        """All visits may close."""
+        await self._send(partial(self._publisher.end_input, watermark_us=watermark_us, arrival_us=arrival_us))
+
+    async def _send(self, send: Callable[[], Awaitable[None]]) -> None:
+        await send_patiently(send, self._pressure, self._wait)
+        if self._waiting:
+            log.info("redis.takes_again")
+        self._waiting = False
+
+    def _wait(self, reason: str, away: bool) -> None:
+        if self._stop.is_set():
+            raise ServerUnavailable(f"stopped with events that Redis did not take: {reason}")
+        if not self._waiting:
+            log.warning("redis.away" if away else "redis.full", reason=reason, remedy="waiting")
+        self._waiting = True
 
     def _refused(self, line: bytes, received_us: int) -> RejectedEvent:
         """A malformed line as ingest keeps it."""

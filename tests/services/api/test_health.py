@@ -1,6 +1,7 @@
 """Whether the process says truly that it lives and can serve."""
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -18,7 +19,7 @@ SOON_S = 6
 
 async def test_it_lives_and_can_serve(api: AsyncClient) -> None:
     assert (await api.get("/healthz")).json() == {"status": "ok"}
-    assert (await api.get("/readyz")).json() == {"status": "ok"}
+    assert (await api.get("/readyz")).json() == {"status": "ok", "ingest": "open"}
 
 
 async def test_without_redis_or_postgres_it_lives_but_says_soon_that_it_cannot_serve(
@@ -66,3 +67,5 @@ async def test_the_metrics_are_prometheus_text(api: AsyncClient) -> None:
     answer = await api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     assert 'clickloom_events_rejected_total{code="invalid_field"}' in answer.text
+    [level] = re.findall(r"^clickloom_redis_memory_level (\S+)$", answer.text, re.MULTILINE)
+    assert 0 < float(level) < 1

@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from clickloom.connect import open_redis
 from clickloom.keys import Keys
+from clickloom.memory import parse_amount
 from clickloom.settings import Settings
 from clickloom.streams import START, read_stream
 from clickloom.wire import FIELD, RecordBatch, RejectedEvent, decode_batch, decode_rejected
@@ -210,11 +211,11 @@ async def test_concurrent_requests_share_record_batches(api: AsyncClient, redis:
     assert len(await batches(redis, settings)) < 150
 
 
-async def test_while_redis_is_away_or_full_the_answer_is_503_and_afterwards_it_takes_events_again(
+async def test_while_redis_is_away_or_refuses_the_answer_is_503_and_afterwards_it_takes_events_again(
     settings: Settings, store_folder: Path
 ) -> None:
     with embedded_valkey(store_folder, {"save": ""}) as url:
-        moved = settings.model_copy(update={"redis_url": url})
+        moved = settings.model_copy(update={"redis_url": url, "redis_high_water": parse_amount("1000GB")})
         async with serving(moved) as api:
             async with open_redis(url) as redis:
                 await redis.config_set("maxmemory", "1")

@@ -87,16 +87,17 @@ async def test_postgres_says_whether_a_persister_runs(redis: Redis, settings: Se
     assert (await read_status(redis, nowhere)).persister_runs is None
 
 
-def status_of(*rows: ReaderRow, memory: int = 0) -> Status:
+def status_of(*rows: ReaderRow, ingest_closed: str = "") -> Status:
     return Status(
         as_of="2026-01-01T00:00:00Z",
         partitions=1,
         windows={"visits": "session(gap=30m, max_duration=1d)"},
-        memory_bytes=memory,
+        memory_bytes=0,
         memory_limit_bytes=100,
         sessionizers=[],
         persister_runs=True,
         readers=list(rows),
+        ingest_closed=ingest_closed,
     )
 
 
@@ -105,10 +106,11 @@ def test_troubles_are_named_with_what_waits_and_the_remedy() -> None:
         ReaderRow(stream="clicks:{0}", length=9, reader="visits", lag=1_234),
         ReaderRow(stream="clicks:{0}", length=9, reader="theirs", lag=2),
         ReaderRow(stream="clicks:{0}", length=9, reader=PERSISTER, lag=None),
-        memory=90,
+        ingest_closed="Redis holds 90.0 MB, and takes no more above REDIS_HIGH_WATER (80.0 MB)",
     )
     assert list(find_troubles(status, configured={"visits"})) == [
-        "Redis has used 90% of its memory: raise maxmemory",
+        "ingest is closed: Redis holds 90.0 MB, and takes no more above REDIS_HIGH_WATER (80.0 MB);"
+        " start what reads, or raise maxmemory",
         "visits is not served in clicks:{0}: 1,234 entries wait for it and are not trimmed; start a sessionizer",
         "theirs is nobody of Clickloom's: 2 entries wait for it and are not trimmed;"
         " if it is not needed, `clickloom readers remove theirs`",
