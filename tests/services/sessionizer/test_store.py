@@ -1,5 +1,7 @@
 """The commit and its fence, on a real Redis."""
 
+import asyncio
+
 import pytest
 from redis.asyncio import Redis
 
@@ -45,6 +47,21 @@ async def everything(redis: Redis, keys: Keys) -> dict[bytes, bytes | None]:
     """Every key of the test's namespace, but for the time that a lease has left."""
     names = [name async for name in redis.scan_iter(match=f"{keys.namespace}:*")]
     return {name: await redis.dump(name) for name in names}
+
+
+async def test_a_part_that_changes_while_it_is_loaded_is_another_owners(redis: Redis, keys: Keys, store: Store) -> None:
+    served = await take(store, "a")
+    served.apply(["1-0"], [batch(click(1))])
+    await store.commit(served.take_commit(0))
+    state = keys.state(PART.window, PART.partition)
+    segment = (await redis.hgetall(state))[b"1"]
+    await redis.hset(state, mapping={str(number): segment for number in range(2, 4_000)})
+    loading = asyncio.create_task(take(store, "a"))
+    for _ in range(20):  # while this talks to Redis, so does the load, whose thousand reads have begun then
+        await redis.ping()
+    await redis.hdel(state, *map(str, range(2_000, 4_000)))
+    with pytest.raises(Fenced, match="while it was loaded"):
+        await loading
 
 
 async def test_a_commit_after_another_took_the_lease_writes_nothing(redis: Redis, keys: Keys, store: Store) -> None:
