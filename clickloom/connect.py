@@ -8,6 +8,7 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.maint_notifications import MaintNotificationsConfig
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -49,6 +50,9 @@ def open_redis(url: str, *, retries: int = 6) -> Redis:
         socket_timeout=30,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=2), retries=retries),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
+        # With them the pool hands out connections that the server has closed (redis-py 8.1): after a restart of Redis
+        # each one's first command would fail, and with it a commit.
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
     return opened
 

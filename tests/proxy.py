@@ -45,6 +45,11 @@ class Proxy:
         for connection in self._connections:
             connection.cancel()
 
+    async def idle(self) -> None:
+        """Wait until no connection is left."""
+        if self._connections:
+            await asyncio.wait(self._connections)
+
     def silence(self) -> None:
         """Let nothing through: it arrives when all is mended, even if its sender has given up by then."""
         self._speaking.clear()
@@ -81,7 +86,6 @@ class Proxy:
         finally:
             for way in ways:
                 way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
             for end in (server_writer, writer):
                 end.close()
 
@@ -127,3 +131,4 @@ async def proxy_before(url: str) -> AsyncIterator[Proxy]:
     finally:
         server.close()
         proxy.refuse()
+        await proxy.idle()

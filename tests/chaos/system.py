@@ -18,7 +18,7 @@ from tests.chaos.plan import LINKS, POSTGRES, SERVICES, VALKEY
 from tests.processes import Process, Start, starting
 from tests.proxy import Proxy, proxy_before
 
-LEASE_S = 2.0
+LEASE_S = 3.0
 PARTITIONS = 6
 WINDOWS = "visits = session(gap=10s); minutes = stagger(range=5s)"  # both close and revise all the time
 OUT_OF_ORDERNESS = "2s"

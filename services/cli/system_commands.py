@@ -1,0 +1,132 @@
+"""Commands that run the system, or look into one that runs."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+
+import migrations
+from clickloom.connect import open_redis
+from clickloom.keys import Keys
+from clickloom.layout import forget_reader
+from clickloom.settings import Settings, load_settings
+from services.cli import ledger as accounting
+from services.cli import status as showing
+from services.cli import tail as tailing
+from services.cli.options import moment_of
+from services.cli.up import up as run_everything
+
+commands = typer.Typer()
+readers = typer.Typer(no_args_is_help=True, help="Who is registered to read the streams.")
+commands.add_typer(readers, name="readers")
+
+
+@commands.command()
+def up(
+    demo: Annotated[bool, typer.Option(help="with generated traffic")] = False,
+    rate: Annotated[float, typer.Option(help="events a second of the generated traffic")] = 20.0,
+    port: Annotated[int | None, typer.Option(help="the API's port")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
+) -> None:
+    """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
+    run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate)
+
+
+@commands.command()
+def migrate() -> None:
+    """Bring the database's schema to what this version needs."""
+    migrations.upgrade(load_settings().database_url)
+
+
+@commands.command()
+def ledger(
+    begin: Annotated[str | None, typer.Option("--from", help="ISO time; a day before --to if not given")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="ISO time, exclusive; now if not given")] = None,
+    window: Annotated[str | None, typer.Option(help="only this one")] = None,
+    site: Annotated[str | None, typer.Option(help="only this one's clicks")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="seconds to give what is on its way")] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Whether every click that came in is where it should be; exit 1 if it does not balance.
+
+    Also if --wait is given and something is still on its way after that time.
+    """
+    span = (moment_of(begin) if begin else None, moment_of(end) if end else None)
+    found = asyncio.run(accounting.read(load_settings(), *span, window=window, site_id=site, wait_s=wait))
+    if as_json:
+        sys.stdout.write(found.model_dump_json(by_alias=True, indent=2) + "\n")
+    else:
+        accounting.print_ledger(found)
+    raise typer.Exit(0 if found.balanced and (found.settled or not wait) else 1)
+
+
+@commands.command()
+def tail(
+    stream: Annotated[tailing.Stream, typer.Argument(help="which stream")],
+    window: Annotated[str, typer.Option(help="of sessions")] = "visits",
+    from_start: Annotated[bool, typer.Option(help="from the first entry that is kept")] = False,
+    count: Annotated[int, typer.Option(min=0, help="lines to print; 0: without end")] = 0,
+) -> None:
+    """Print a stream as JSON lines."""
+    asyncio.run(_tail(stream, window, from_start, count))
+
+
+async def _tail(stream: tailing.Stream, window: str, from_start: bool, count: int) -> None:
+    settings = load_settings()
+    printed = 0
+    async with open_redis(settings.redis_url) as redis:
+        async for line in tailing.tail(redis, stream, window=window, from_start=from_start, settings=settings):
+            sys.stdout.buffer.write(line + b"\n")
+            sys.stdout.buffer.flush()
+            printed += 1
+            if printed == count:
+                return
+
+
+@commands.command()
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="as JSON, with the times in full")] = False,
+) -> None:
+    """Show every stream and its readers: length, lag, owner, watermark, last commit; and what is wrong."""
+    found = asyncio.run(_status())
+    if as_json:
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+    else:
+        showing.print_status(found, Console(highlight=False, soft_wrap=True))
+
+
+async def _status() -> showing.Status:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        return await showing.read_status(redis, settings)
+
+
+@readers.command()
+def remove(name: Annotated[str, typer.Argument(help="as `clickloom status` shows it")]) -> None:
+    """Let the streams wait for a reader no more; what it has not read may be trimmed.
+
+    Of a window this also forgets the sessions that are still open. Rows in Postgres stay.
+    """
+    kept = asyncio.run(_remove(name))
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{name} is no reader any more", markup=False)
+    if kept:
+        console.print(
+            f"{', '.join(kept)} stay, for the persister has not written all of them: put {name} back into WINDOWS of"
+            " the persister, and remove it again when `clickloom status` shows no lag",
+            markup=False,
+        )
+
+
+async def _remove(name: str) -> list[str]:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        return await forget_reader(redis, Keys(settings.namespace), name)
+
+
+def _settings(**overrides: object) -> Settings:
+    return load_settings(**{name: value for name, value in overrides.items() if value is not None})
