@@ -4,8 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from clickloom.click import Click
+from clickloom.durability import ON_DISK_WITHIN_MS
 from clickloom.keys import Keys, partition_of
 from clickloom.wire import FIELD, RecordBatch, RejectedEvent, encode
 
@@ -15,8 +17,10 @@ BATCH_CLICKS = 500
 class Publisher:
     """Writes normalised clicks; when a call returns, what it was given is in Redis."""
 
-    def __init__(self, redis: Redis, *, keys: Keys, partitions: int) -> None:
+    def __init__(self, redis: Redis, *, keys: Keys, partitions: int, durable: bool = False) -> None:
+        """durable: it is on disk by then. See that `check_durable` finds nothing against it."""
         self._redis = redis
+        self._durable = durable
         self._keys = keys
         self._partitions = partitions
 
@@ -29,13 +33,13 @@ class Publisher:
                 for start in range(0, len(members), BATCH_CLICKS):
                     batch = RecordBatch.of(members[start : start + BATCH_CLICKS], arrival_us)
                     pipe.xadd(self._keys.clicks(partition), {FIELD: encode(batch)})
-            await pipe.execute()
+            await self._send(pipe)
 
     async def reject(self, events: Sequence[RejectedEvent]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
             for event in events:
                 pipe.xadd(self._keys.rejected(), {FIELD: encode(event)})
-            await pipe.execute()
+            await self._send(pipe)
 
     async def end_input(self, *, watermark_us: int, arrival_us: int) -> None:
         """Tell every partition that a finite input has ended: its watermark moves on to `watermark_us`."""
@@ -44,4 +48,14 @@ class Publisher:
         async with self._redis.pipeline(transaction=False) as pipe:
             for partition in range(self._partitions):
                 pipe.xadd(self._keys.clicks(partition), {FIELD: encode(batch)})
+            await self._send(pipe)
+
+    async def _send(self, pipe: Pipeline) -> None:
+        """Raises TimeoutError if the disk is too slow."""
+        if not self._durable:
             await pipe.execute()
+            return
+        pipe.waitaof(1, 0, ON_DISK_WITHIN_MS)  # after the writes and on their connection: it waits for these
+        *_, (on_disk, _) = await pipe.execute()
+        if not on_disk:
+            raise TimeoutError(f"Redis has not brought it to its disk within {ON_DISK_WITHIN_MS} ms")

@@ -102,6 +102,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="the address that the API listens on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
     data_dir: Path = Field(Path(".clickloom"), description="where `clickloom up` keeps its servers' data")
+    ingest_durability: str = Field(
+        "memory",
+        pattern="^(memory|disk)$",
+        description="what an accepted event is in when ingest says so: Redis' memory, or its append-only file on disk",
+    )
     embedded_memory: Memory = Field(
         parse_amount("25%"),
         description="maxmemory of the Valkey that `clickloom up` starts: a share of the machine's memory, or a size",

@@ -89,10 +89,22 @@ end
 _LIBRARY = Library(
     SHOW_SOURCE
     + """
+
+-- What a group has not read is not trimmed. So an entry that a reader has read, but its group does not know of, is
+-- there, unless the server has lost it. Of a group that was made anew behind a trim this cannot be said.
+local function lost(stream, reader, cursor)
+  local group = group_of(stream, reader)
+  if cursor == '0-0' or not group then return 0 end
+  local at = field(group, 'last-delivered-id')
+  if not later(cursor, at) or (at == '0-0' and trimmed(stream) > 0) then return 0 end
+  return #redis.call('XRANGE', stream, cursor, cursor) == 0 and 1 or 0
+end
+
 local function register_reader(keys, args) return register(keys[1], args[1]) end
 local function show_cursor(keys, args) return show(keys[1], args[1], args[2], args[3], tonumber(args[4])) end
+local function lost_cursor(keys, args) return lost(keys[1], args[1], args[2]) end
 """,
-    functions=["register_reader", "show_cursor"],
+    functions=["register_reader", "show_cursor", "lost_cursor"],
 )
 
 
@@ -158,6 +170,11 @@ async def show_cursor(redis: Redis, stream: str, reader: str, cursor: str, *, si
     Done again, or after shows that were missed, it puts the group right all the same.
     """
     await _LIBRARY.call(redis, "show_cursor", [stream], [reader, since, cursor, entries])
+
+
+async def lost_cursor(redis: Redis, stream: str, reader: str, cursor: str) -> bool:
+    """Whether Redis has lost the entry at which the reader stands, also if others have come since."""
+    return bool(await _LIBRARY.call(redis, "lost_cursor", [stream], [reader, cursor]))
 
 
 async def remove_reader(redis: Redis, stream: str, reader: str) -> bool:

@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from clickloom.connect import fix_layout, open_redis
+from clickloom.durability import check_durable
 from clickloom.keys import Keys
 from clickloom.lifecycle import listen, run_service
 from clickloom.settings import Settings
@@ -29,6 +30,8 @@ class Server(uvicorn.Server):
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     async with open_redis(settings.redis_url) as redis:
         await fix_layout(redis, keys=Keys(settings.namespace), partitions=settings.partitions)
+        if settings.ingest_durability == "disk":
+            await check_durable(redis)
     listener = listen(settings.host, settings.port)
     app = create_app(settings, stop=stop)  # ends the open event streams, which never end by themselves
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUESTS_END_WITHIN_S)

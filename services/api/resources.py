@@ -47,7 +47,9 @@ def lifespan_of(settings: Settings, stop: asyncio.Event):  # type: ignore[no-unt
         keys = Keys(settings.namespace)
         engine = open_database(settings.database_url, application_name="clickloom-api")
         async with open_redis(settings.redis_url) as redis:
-            publisher = Publisher(redis, keys=keys, partitions=settings.partitions)
+            publisher = Publisher(
+                redis, keys=keys, partitions=settings.partitions, durable=settings.ingest_durability == "disk"
+            )
             pressure = Pressure(redis, settings.redis_high_water)
             feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
             async with pressure.watched(), feed.running(stop):

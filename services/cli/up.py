@@ -84,9 +84,10 @@ def _stores(settings: Settings, folder: Path, interrupt: Interrupt) -> Iterator[
 
 
 def valkey_options(settings: Settings) -> dict[str, str]:
-    """Of the embedded Valkey: it must not take so much of the machine that nothing else can run."""
+    """Of the embedded Valkey: how durable, and not so large that nothing else can run on the machine."""
     memory = settings.embedded_memory.of(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return {**VALKEY, "maxmemory": str(memory)}
+    appendfsync = "always" if settings.ingest_durability == "disk" else "everysec"
+    return {**VALKEY, "maxmemory": str(memory), "appendfsync": appendfsync}
 
 
 def _prepare(settings: Settings, stores: Stores) -> None:

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER
 from clickloom.metrics import ROLLED_BACK, ROWS
-from clickloom.streams import START, last_id, read_stream, show_cursor, split_id
+from clickloom.streams import START, last_id, lost_cursor, read_stream, show_cursor, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.spec import Window
 from services.persister.ledger import Scope, read_account, write_account
@@ -64,7 +64,7 @@ class StreamReader:
 
         0. Ask Redis whether anything is behind the cursor that we know; Postgres is left alone if not.
         1. Lock the stream's row in stream_cursors; skip the stream if another process has it.
-        2. Read the entries after the cursor.
+        2. Read the entries after the cursor; from the start, if Redis has lost the one at which it stands.
         3. Write their rows, each of which is idempotent, and count in the ledger what it has not counted yet.
         4. Move the cursor and commit.
         5. Show the cursor as a consumer group in Redis.
@@ -79,6 +79,8 @@ class StreamReader:
             cursor = await self._lock(connection)
             if cursor is None:
                 return False
+            if await lost_cursor(self._redis, self._source.stream, PERSISTER, cursor):
+                cursor = await self._begin_anew(connection, cursor)
             rows = Rows(self._source.stream, await read_account(connection, self._source.scope))
             last, count, more = await self._gather(rows, cursor)
             if last != cursor:  # otherwise another process has written what was new
@@ -135,13 +137,16 @@ class StreamReader:
             if cursor is None:
                 return
             # asked anew: another process may have moved the cursor meanwhile
-            last = await last_id(self._redis, self._source.stream)
-            if split_id(cursor) > split_id(last):
-                ROLLED_BACK.labels(PERSISTER).inc()
-                log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, last_id=last)
-                cursor = START
-                await self._move(connection, cursor, None)
+            if split_id(cursor) > split_id(await last_id(self._redis, self._source.stream)):
+                cursor = await self._begin_anew(connection, cursor)
         self._known = cursor
+
+    async def _begin_anew(self, connection: Connection, cursor: str) -> str:
+        """Redis came back without entries up to the cursor. New ones may have got ids before it: look at all again."""
+        ROLLED_BACK.labels(PERSISTER).inc()
+        log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, reason="Redis has lost entries")
+        await self._move(connection, START, None)
+        return START
 
 
 def _count(rows: Rows) -> None:

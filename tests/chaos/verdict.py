@@ -76,7 +76,7 @@ async def _look(redis: Redis, settings: Settings, truths: Sequence[Truth]) -> Ve
         for truth in truths:
             verdict.findings += _against_truth(verdict, connection, truth, settings.database_url)
         for window in settings.parsed_windows():
-            verdict.findings += _against_batch(connection, window)
+            verdict.findings += against_batch(connection, window)
             changelog = await _walk(redis, settings, window.name, verdict.findings)
             verdict.findings += _against_changelog(connection, window.name, changelog)
     verdict.ledger = await _ledger(settings, verdict.clicks)
@@ -159,7 +159,7 @@ ORDER BY 2, 3, 4, 5
 """
 
 
-def _against_batch(connection: Connection, window: Window) -> Iterator[str]:
+def against_batch(connection: Connection, window: Window) -> Iterator[str]:
     """Sessions against plain SQL over the accepted rows of clicks."""
     by_gap = isinstance(window, SessionWindow)
     query = _ACCEPTED + (_BY_GAP if by_gap else _BY_MINUTE) + _DIFFERENCE

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import psycopg
 import pytest
+import redis
 
 from services.cli.embedded import embedded_postgres, embedded_valkey
 from tests.processes import Process, until
@@ -227,6 +228,15 @@ async def test_a_long_and_odd_path_of_the_data_folder_works(start_up: StartUp, s
     await up.ready()
     assert up.stop() == 0
     await up.gone()
+
+
+async def test_the_embedded_valkey_is_as_large_and_as_durable_as_is_set(start_up: StartUp) -> None:
+    up = start_up(EMBEDDED_MEMORY="64MB", INGEST_DURABILITY="disk")
+    await up.ready()
+    [url] = shlex.split((await up.logged("REDIS_URL=")).split("REDIS_URL=")[1])
+    with redis.Redis.from_url(url) as client:
+        assert client.config_get("maxmemory", "appendfsync") == {"maxmemory": str(64 * 2**20), "appendfsync": "always"}
+    assert up.stop() == 0
 
 
 async def refused(up: Up) -> str:

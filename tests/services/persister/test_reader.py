@@ -16,7 +16,7 @@ from clickloom.keys import SEPARATOR, Keys
 from clickloom.layout import PERSISTER
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
-from clickloom.streams import START, Reader, as_bytes, read_stream, readers_of, split_id
+from clickloom.streams import START, Reader, as_bytes, read_stream, readers_of, register_reader, split_id
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
 from clickloom.wire import FIELD, RejectedEvent, decode_batch, encode
@@ -191,6 +191,56 @@ async def test_a_stream_that_is_behind_its_cursor_is_counted_and_read_again_with
     await redis.xadd(stream, {FIELD: encode(batch(click(DAY)))}, id="1003-7")
     await persist(readers)
     assert select("SELECT count(*) FROM clicks") == [(11,)]
+
+
+async def test_lost_entries_are_noticed_also_if_others_have_come_since_and_none_of_these_is_left_out(
+    redis: Redis, keys: Keys, readers: Readers, select: Select
+) -> None:
+    stream = keys.clicks(3)
+
+    async def add(*entry_ids: str) -> None:
+        for entry_id in entry_ids:
+            await redis.xadd(stream, {FIELD: encode(batch(click(DAY)))}, id=entry_id)
+
+    await add("1000-0", "1001-0", "1002-0")
+    await persist(readers)
+    before = as_bytes(await redis.dump(stream))
+    await add("1003-0", "1004-0")
+    await persist(readers)
+    counted = rolled_back()
+
+    await redis.restore(stream, 0, before, replace=True)  # Redis comes back, with a clock that is behind
+    await add("1003-7", "2000-0")
+    await readers[stream].check()
+    assert rolled_back() == counted, "by the last id alone it cannot be told"
+    await persist(readers)
+    assert rolled_back() == counted + 1
+    assert select("SELECT entry_ms, entry_seq FROM clicks ORDER BY 1, 2") == [
+        *((1000 + number, 0) for number in range(4)),
+        *((1003, 7), (1004, 0), (2000, 0)),
+    ]
+    [group] = await readers_of(redis, stream)
+    assert (group.cursor, group.lag) == ("2000-0", 0)
+
+
+async def test_a_group_that_was_not_shown_or_was_made_anew_is_no_sign_of_lost_entries(
+    redis: Redis, keys: Keys, new_readers: NewReaders, select: Select
+) -> None:
+    stream = keys.clicks(3)
+    for number in range(3):
+        await redis.xadd(stream, {FIELD: encode(batch(click(DAY + number)))}, id=f"{1000 + number}-0")
+    await persist(new_readers())
+    counted = rolled_back()
+    await redis.xgroup_setid(stream, PERSISTER, "1000-0", entries_read=1)  # a crash between commit and show
+    await redis.xadd(stream, {FIELD: encode(batch(click(DAY)))}, id="1003-0")
+    await persist(new_readers())
+    await redis.xgroup_destroy(stream, PERSISTER)  # `clickloom readers remove persister`, a trim, and it starts again
+    await redis.xtrim(stream, maxlen=0, approximate=False)
+    await register_reader(redis, stream, PERSISTER)
+    await redis.xadd(stream, {FIELD: encode(batch(click(DAY)))}, id="1004-0")
+    await persist(new_readers())
+    assert rolled_back() == counted
+    assert select("SELECT count(*) FROM clicks") == [(5,)]
 
 
 async def test_a_stream_that_is_gone_is_counted_and_begun_again(
