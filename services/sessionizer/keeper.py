@@ -80,7 +80,7 @@ class Keeper:
         try:
             async with self._loads:
                 position = await self._store.load(lease.part, partition, segments)
-        except RedisError as error:
+        except (Fenced, RedisError) as error:
             self.lose(lease, error)
             return None
         if not self.holds(lease):

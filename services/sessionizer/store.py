@@ -100,7 +100,11 @@ class Store:
             raise Fenced(f"{lease}: another has taken it")
 
     async def load(self, part: Part, partition: Partition, segments: Segments) -> Position:
-        """Bring an empty partition to its last commit. The lease must be ours: then nothing moves meanwhile."""
+        """Bring an empty partition to its last commit. As long as the lease is ours nothing moves meanwhile.
+
+        If it has ended, what is loaded may be of several commits, none of which can be built on: the next is refused.
+        Raises Fenced if that shows here.
+        """
         progress = self._progress_key(part)
         cursor, commits, meta = await self._redis.hmget(progress, ["cursor", "commits", "meta"])
         if cursor is None or commits is None or meta is None:
@@ -123,6 +127,8 @@ class Store:
             some = numbers[first : first + SEGMENTS]
             values = await self._redis.hmget(state, list(map(str, some)))
             for number, value in zip(some, values, strict=True):
+                if value is None:
+                    raise Fenced(f"segment {number} was dropped meanwhile: another has taken the lease")
                 segments.restore(number, as_bytes(value), sessions)
         return sessions
 
