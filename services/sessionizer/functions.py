@@ -31,12 +31,20 @@ local function commit(keys, args)
   return 'done'
 end
 
+local function now_us()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
 local function take(keys, args)
   local lease, progress = unpack(keys)
   local worker, lease_ms = unpack(args)
   local token = redis.call('GET', lease)
   if token and token:match('^%d+:(.*)$') ~= worker then return 0 end
-  local epoch = redis.call('HINCRBY', progress, 'epoch', 1)
+  -- Of the clock, so that none comes again after the one that had it was lost with the end of Redis' log.
+  local before = tonumber(redis.call('HGET', progress, 'epoch') or 0)
+  local epoch = string.format('%d', math.max(before + 1, now_us()))
+  redis.call('HSET', progress, 'epoch', epoch)
   redis.call('SET', lease, epoch .. ':' .. worker, 'PX', lease_ms)
   return epoch
 end
@@ -56,10 +64,9 @@ local function release(keys, args)
 end
 
 local function beat(keys, args)
-  local time = redis.call('TIME')
-  local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
-  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', now_ms)
-  redis.call('ZADD', keys[1], now_ms + args[2], args[1])
+  local now = math.floor(now_us() / 1000)
+  redis.call('ZREMRANGEBYSCORE', keys[1], '-inf', now)
+  redis.call('ZADD', keys[1], now + args[2], args[1])
   return redis.call('ZRANGE', keys[1], 0, -1)
 end
 """

@@ -100,9 +100,10 @@ class Store:
             raise Fenced(f"{lease}: another has taken it")
 
     async def load(self, part: Part, partition: Partition, segments: Segments) -> Position:
-        """Bring an empty partition to its last commit. While the lease is ours nothing moves meanwhile.
+        """Bring an empty partition to its last commit. As long as the lease is ours nothing moves meanwhile.
 
-        Raises Fenced if it is seen to be another's; if that is not seen here, the first commit will be refused.
+        If it has ended, what is loaded may be of several commits, none of which can be built on: the next is refused.
+        Raises Fenced if that shows here.
         """
         progress = self._progress_key(part)
         cursor, commits, meta = await self._redis.hmget(progress, ["cursor", "commits", "meta"])
@@ -118,7 +119,7 @@ class Store:
         return Position(as_bytes(cursor).decode(), int(commits))
 
     async def _sessions(self, part: Part, segments: Segments) -> dict[str, bytes]:
-        """Every visitor's sessions as the newest segment has them. Raises Fenced if segments go meanwhile."""
+        """Every visitor's sessions as the newest segment has them."""
         state = self._state_key(part)
         numbers = sorted(int(number) for number in await self._redis.hkeys(state))
         sessions: dict[str, bytes] = {}
@@ -127,7 +128,7 @@ class Store:
             values = await self._redis.hmget(state, list(map(str, some)))
             for number, value in zip(some, values, strict=True):
                 if value is None:
-                    raise Fenced("another has taken it while it was loaded")
+                    raise Fenced(f"segment {number} was dropped meanwhile: another has taken the lease")
                 segments.restore(number, as_bytes(value), sessions)
         return sessions
 

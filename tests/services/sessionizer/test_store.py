@@ -1,12 +1,15 @@
 """The commit and its fence, on a real Redis."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
+from clickloom.connect import open_redis
 from clickloom.errors import Fenced
 from clickloom.keys import Keys
+from clickloom.settings import Settings
 from clickloom.streams import Reader, as_bytes, readers_of
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
@@ -19,6 +22,8 @@ from services.sessionizer.served import Served
 from services.sessionizer.store import Store
 from tests.changelog import Sessions, apply, stored_sessions
 from tests.clicks import batch, click
+from tests.processes import until
+from tests.proxy import proxy_before
 
 PART = Part(2, "visits")
 WINDOW = SessionWindow("visits", gap_us=10 * SECOND_US)
@@ -47,21 +52,6 @@ async def everything(redis: Redis, keys: Keys) -> dict[bytes, bytes | None]:
     """Every key of the test's namespace, but for the time that a lease has left."""
     names = [name async for name in redis.scan_iter(match=f"{keys.namespace}:*")]
     return {name: await redis.dump(name) for name in names}
-
-
-async def test_a_part_that_changes_while_it_is_loaded_is_another_owners(redis: Redis, keys: Keys, store: Store) -> None:
-    served = await take(store, "a")
-    served.apply(["1-0"], [batch(click(1))])
-    await store.commit(served.take_commit(0))
-    state = keys.state(PART.window, PART.partition)
-    segment = (await redis.hgetall(state))[b"1"]
-    await redis.hset(state, mapping={str(number): segment for number in range(2, 4_000)})
-    loading = asyncio.create_task(take(store, "a"))
-    for _ in range(20):  # while this talks to Redis, so does the load, whose thousand reads have begun then
-        await redis.ping()
-    await redis.hdel(state, *map(str, range(2_000, 4_000)))
-    with pytest.raises(Fenced, match="while it was loaded"):
-        await loading
 
 
 async def test_a_commit_after_another_took_the_lease_writes_nothing(redis: Redis, keys: Keys, store: Store) -> None:
@@ -159,3 +149,38 @@ async def test_the_cursor_is_shown_as_a_consumer_group_with_its_lag(redis: Redis
     served.apply([ids[1]], [None])
     await store.commit(served.take_commit(0))
     assert await readers_of(redis, stream) == [Reader("visits", ids[1], 3)]
+
+
+async def test_a_part_that_another_took_while_it_was_loaded_is_given_up(
+    redis: Redis, keys: Keys, settings: Settings, store: Store
+) -> None:
+    served = await take(store)
+    for number in range(1, 40):  # a segment each
+        served.apply([f"{number}-0"], [batch(click(number, user=f"{number}"))])
+        await store.commit(served.take_commit(0))
+
+    async def reads() -> int:
+        stats: Any = await redis.info("commandstats")
+        return int(stats.get("cmdstat_hmget", {}).get("calls", 0))
+
+    before = await reads()
+    async with proxy_before(settings.redis_url) as proxy, open_redis(proxy.url) as slow:
+        proxy.delay_s = 0.05
+        loading = asyncio.create_task(load(Store(slow, keys=keys, lease_us=0), served.lease))
+
+        async def at_the_segments() -> bool:
+            return await reads() > before + 1
+
+        await until(at_the_segments)
+        await redis.delete(keys.state(PART.window, PART.partition))  # as the other's commits drop them in the end
+        with pytest.raises(Fenced, match="another has taken"):
+            await loading
+
+
+async def test_no_lease_is_ever_like_one_that_redis_has_lost(redis: Redis, keys: Keys, store: Store) -> None:
+    lost = await store.take(PART, "a")
+    await redis.delete(keys.lease(PART.window, PART.partition), keys.progress(PART.window, PART.partition))
+    again = await store.take(PART, "a")
+    assert lost
+    assert again
+    assert again.token != lost.token
