@@ -45,9 +45,10 @@ def _arriving_now(batch: bytes) -> bytes:
     return encode(structs.replace(decode_batch(batch), arrival_us=now_us()))
 
 
-def await_condition(condition: Callable[[], bool], what: str) -> None:
+def await_condition(condition: Callable[[], bool], what: str, *, every_s: float = 0.02) -> None:
+    """Ask again and again; other processes are what makes it true. Raises TimeoutError."""
     deadline = time.monotonic() + GIVE_UP_S
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come within {GIVE_UP_S} s")
-        time.sleep(0.02)
+        time.sleep(every_s)
