@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from clickloom.click import Click
 from clickloom.errors import InvalidSetting
@@ -252,6 +253,35 @@ def test_a_path_keeps_the_first_clicks_and_the_last() -> None:
     assert row.path == [f"e{number}" for number in range(100)]
     assert row.path_truncated
     assert row.end_navigation == "e999"
+
+
+def detailed_click(random: Random) -> Click:
+    """One with some of what may come with a click; few values, so that ties are common."""
+    more: dict[str, object] = {"page_url": random.choice(["/a", "/b"]), "utm_source": random.choice(["mail", "ad"])}
+    more |= {"referrer": "https://search.example/", "experiments": {"cart": random.choice("AB")}}
+    told: dict[str, object] = {name: value for name, value in more.items() if random.random() < 0.5}
+    event = random.choice(["page", "cart", "order_completed"])
+    if event == "order_completed" and random.random() < 0.8:
+        told |= {"order_id": random.choice(["o1", "o2"]), "revenue": Decimal(random.randrange(3)), "currency": "EUR"}
+    return click(random.randrange(60), user=random.choice("ab"), event=event, **told)
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 10**6))
+@pytest.mark.parametrize("window", [WINDOW, StaggerWindow("minutes")], ids=["visits", "minutes"])
+def test_what_comes_with_clicks_makes_the_same_sessions_in_any_order(window: Window, seed: int) -> None:
+    random = Random(seed)
+    clicks = [detailed_click(random) for _ in range(30)]
+    found = []
+    for _ in range(2):
+        partition, log = Partition(window, PATIENT), Changelog()
+        for start in range(0, len(clicks), 4):
+            partition.apply(batch(*clicks[start : start + 4], arrival=1e9 + 30 * start))
+            log.take(partition)
+        log.finish(partition)
+        found.append({uid: structs.replace(row, version=1) for uid, row in log.rows.items()})
+        random.shuffle(clicks)
+    assert found[0] == found[1]
 
 
 def test_ids_that_were_seen_are_known_to_an_owner_with_other_rules() -> None:
