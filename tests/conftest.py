@@ -1,6 +1,7 @@
 """Real servers out of wheels, one of each a test process; a namespace and a database of its own for every test."""
 
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -37,6 +38,15 @@ def folder_for_stores() -> Iterator[Path]:
     with TemporaryDirectory(prefix="clickloom-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals() -> None:
+    """A shell ignores SIGINT for what it runs in the background, and `nohup` SIGHUP; processes that tests start would
+    inherit that, and then not hear what a test sends them."""
+    for signum in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(signum) is signal.SIG_IGN:
+            signal.signal(signum, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
