@@ -4,8 +4,9 @@ from decimal import Decimal
 
 from clickloom.keys import split_key
 from clickloom.session import Session, Touch, floor_to_minute, session_uid
+from clickloom.windows.groups import Groups, hashes_of
 from clickloom.windows.live import Live, Path
-from clickloom.windows.sessions import SessionCut, by_visitor
+from clickloom.windows.sessions import SessionCut
 from clickloom.wire import Revoked, Times
 
 _NO_TOUCH = Touch()
@@ -15,8 +16,8 @@ class PathlessCut(SessionCut):
     """As its base, but for paths; a click next to a session that was emitted begins another."""
 
     def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
-        _, ordered, visits = by_visitor(keys, times)
-        for first, end, begin_us, last_us in visits:
+        _, ordered, _, bounds = Groups.of(keys, times, hashes_of(keys))
+        for first, end, begin_us, last_us in bounds:
             key = ordered[first]
             sessions = self.visitors.get(key, [])
             live = sessions[-1] if sessions else None

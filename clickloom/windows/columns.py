@@ -7,15 +7,13 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
-import numpy.typing as npt
 
 from clickloom.click import Details
 from clickloom.keys import site_of
+from clickloom.windows.groups import Rows
 from clickloom.windows.live import PATH, Path
 from clickloom.windows.names import Codes, EventNames
 from clickloom.wire import EntryId, Hashes, RecordBatch, Times
-
-Rows = npt.NDArray[np.int64]  # numbers of rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,6 @@ class Live(msgspec.Struct, array_like=True, gc=False):
         """The clicks that the path has, in order of arrival."""
         return np.frombuffer(bytes(self.path), PATH)
 
-    def add(self, time_us: int, record: bytes) -> None:
-        self.begin_us = min(self.begin_us, time_us)
-        self.last_us = max(self.last_us, time_us)
-        self.events += 1
-        self.path += record
-
     def absorb(self, other: Self) -> None:
         """Take the other's clicks; the other is dead."""
         self.begin_us = min(self.begin_us, other.begin_us)

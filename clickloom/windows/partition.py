@@ -8,8 +8,9 @@ from itertools import compress
 import msgspec
 import numpy as np
 
-from clickloom.windows.columns import Columns, Rows
+from clickloom.windows.columns import Columns
 from clickloom.windows.cut import Cut
+from clickloom.windows.groups import Rows
 from clickloom.windows.live import Extras, Live
 from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules

@@ -1,13 +1,13 @@
 """The session window: clicks no further apart than the gap, up to a longest duration."""
 
 from collections import deque
-from collections.abc import Iterable
 from itertools import pairwise
 
 import numpy as np
 
 from clickloom.session import ClosedBy
 from clickloom.windows.cut import Cut
+from clickloom.windows.groups import Groups, hashes_of
 from clickloom.windows.live import EVERYTHING_US, PATH, PATH_LIMIT, Live, Path
 from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
@@ -15,8 +15,6 @@ from clickloom.windows.spec import SessionWindow
 from clickloom.windows.timers import Timers
 from clickloom.windows.watermark import NEVER_US
 from clickloom.wire import Times
-
-Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 class SessionCut(Cut):
@@ -45,11 +43,11 @@ class SessionCut(Cut):
         Spelled out, for every click goes through here: by visitor, since visitors lie all over the memory, and without
         calls, which cost more than what they would do.
         """
-        order, ordered, visits = by_visitor(keys, times)
+        order, ordered, _, bounds = Groups.of(keys, times, hashes_of(keys))
         packed = records[order].tobytes()
         gap_us, max_us, size, opened = self._gap_us, self._max_us, PATH.itemsize, 0
         visitors, add_timer = self.visitors, self._timers.add
-        for first, end, begin_us, last_us in visits:
+        for first, end, begin_us, last_us in bounds:
             key = ordered[first]
             path = packed[first * size : end * size]
             if last_us - begin_us > gap_us or ordered[first:end].count(key) < end - first:
@@ -195,18 +193,3 @@ class SessionCut(Cut):
         if sessions[-1].begin_us <= time_us:
             return sessions[-1]
         return next(live for live in sessions if live.begin_us <= time_us <= live.last_us)
-
-
-def by_visitor(keys: list[str], times: Times) -> tuple[Rows, list[str], Iterable[tuple[int, int, int, int]]]:
-    """An order of the rows that has each visitor's together, the keys in it, and where in it each visitor's rows are.
-
-    Those are (first, end, least time, greatest time). Two visitors of the same 64-bit hash are taken for one: look.
-    """
-    hashes = np.fromiter(map(hash, keys), np.int64, len(keys))
-    order = np.argsort(hashes)
-    hashes, times = hashes[order], times[order]
-    starts = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]]))
-    least, greatest = np.minimum.reduceat(times, starts).tolist(), np.maximum.reduceat(times, starts).tolist()
-    firsts = starts.tolist()
-    ordered = list(map(keys.__getitem__, order.tolist()))
-    return order, ordered, zip(firsts, [*firsts[1:], len(keys)], least, greatest, strict=True)

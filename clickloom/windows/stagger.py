@@ -1,14 +1,19 @@
 """The stagger window of Kinesis Data Analytics: a row a visitor and minute, emitted one range after it opened."""
 
+import numpy as np
+
 from clickloom.session import floor_to_minute
 from clickloom.times import MINUTE_US
 from clickloom.windows.cut import Cut
-from clickloom.windows.live import EVERYTHING_US, Live, Path
+from clickloom.windows.groups import Groups, hashes_of
+from clickloom.windows.live import EVERYTHING_US, PATH, PATH_LIMIT, Live, Path
 from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import StaggerWindow
 from clickloom.windows.timers import Timers
 from clickloom.wire import Times
+
+_SPREAD = 0x9E3779B97F4A7C1 << 1 | 1  # odd: minutes far apart in the bits of a hash
 
 
 class StaggerCut(Cut):
@@ -27,20 +32,60 @@ class StaggerCut(Cut):
         self._revised: list[tuple[str, Live]] = []  # emitted again by the next `expire`
 
     def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
-        packed: list[bytes] = records.tolist()  # type: ignore[assignment]  # numpy's type of a void is wider
-        for key, time_us, record, arrival_us in zip(keys, times.tolist(), packed, arrivals.tolist(), strict=True):
-            rows = self.visitors.get(key, [])
-            live = _row(rows, time_us)
-            if live is None:
-                place = sum(row.begin_us < time_us for row in rows)
-                self._open(key, rows, place, Live(time_us, time_us, 1, bytearray(record), 0, False, arrival_us))
+        """A visitor's clicks of one minute at once; spelled out, for every click goes through here."""
+        groups = Groups.of(keys, times, hashes_of(keys) ^ times // MINUTE_US * _SPREAD)
+        ordered, packed = groups.keys, records[groups.order].tobytes()
+        range_us, size, opened = self._range_us, PATH.itemsize, 0
+        visitors, close_later = self.visitors, self._closing.add
+        for (first, end, begin_us, last_us), arrival_us in zip(groups.bounds, groups.least(arrivals), strict=True):
+            key, clicks = ordered[first], end - first
+            path = packed[first * size : end * size]
+            minute_us = begin_us - begin_us % MINUTE_US
+            if clicks > 1 and (last_us >= minute_us + MINUTE_US or ordered[first:end].count(key) < clicks):
+                self._place_singly(ordered[first:end], path, arrival_us)
                 continue
-            if live.emitted:
-                self._revoke(key, live)
-                self._revised.append((key, live))
-            live.add(time_us, record)
-            live.prune(self._names, keep_from_us=EVERYTHING_US)
+            rows = visitors.get(key)
+            if rows is None or rows[-1].begin_us < minute_us:
+                live = Live(begin_us, last_us, clicks, bytearray(path), 0, False, arrival_us)
+                if rows is None:
+                    visitors[key] = [live]
+                else:
+                    rows.append(live)
+                close_later(arrival_us + range_us, (key, live))
+                opened += 1
+                continue
+            live = rows[-1]
+            if live.emitted or live.begin_us >= minute_us + MINUTE_US or live.events + clicks > PATH_LIMIT:
+                self._place(key, Live(begin_us, last_us, clicks, bytearray(path), 0, False, arrival_us))
+                continue
+            if begin_us < live.begin_us:
+                live.begin_us = begin_us
+            if last_us > live.last_us:
+                live.last_us = last_us
+            live.events += clicks
+            live.path += path
+        self.open += opened
         self.changed.update(keys)
+
+    def _place_singly(self, keys: list[str], path: bytes, arrival_us: int) -> None:
+        """Clicks of one hash that are not of one visitor and minute."""
+        for key, (time_us, code) in zip(keys, np.frombuffer(path, PATH).tolist(), strict=True):
+            click = Live.of(time_us, code)
+            click.opened_us = arrival_us
+            self._place(key, click)
+
+    def _place(self, key: str, clicks: Live) -> None:
+        """Clicks of one minute into whatever row of the visitor it is; a row that was emitted is revised."""
+        rows = self.visitors.get(key, [])
+        live = _row(rows, clicks.begin_us)
+        if live is None:
+            self._open(key, rows, sum(row.begin_us < clicks.begin_us for row in rows), clicks)
+            return
+        if live.emitted:
+            self._revoke(key, live)
+            self._revised.append((key, live))
+        live.absorb(clicks)
+        live.prune(self._names, keep_from_us=EVERYTHING_US)
 
     def arm(self, key: str, live: Live) -> None:
         if live.emitted:
@@ -52,15 +97,21 @@ class StaggerCut(Cut):
         for key, live in self._revised:
             self._emit(key, live, "range")
         self._revised.clear()
-        for key, live in self._closing.expired(clock_us):
-            if clock_us >= live.opened_us + self._range_us:
+        opened_us, forget_later = clock_us - self._range_us, self._forgetting.add
+        for timer in self._closing.expired(clock_us):
+            key, live = timer
+            if live.opened_us <= opened_us:
                 self._emit(key, live, "range")
-            self.arm(key, live)
-        for key, live in self._forgetting.expired(watermark_us):
-            if watermark_us > floor_to_minute(live.begin_us) + self._keep_us:
+                forget_later(live.begin_us - live.begin_us % MINUTE_US + self._keep_us, timer)
+            else:
+                self._closing.add(live.opened_us + self._range_us, timer)
+        kept_us = watermark_us - self._keep_us
+        for timer in self._forgetting.expired(watermark_us):
+            key, live = timer
+            if live.begin_us - live.begin_us % MINUTE_US < kept_us:
                 self._forget(key, live)
             else:
-                self.arm(key, live)
+                forget_later(live.begin_us - live.begin_us % MINUTE_US + self._keep_us, timer)
 
     def find(self, key: str, time_us: int) -> Live:
         found = _row(self.visitors[key], time_us)

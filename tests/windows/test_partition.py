@@ -57,6 +57,27 @@ def test_any_order_and_any_batches_give_the_batch_answer(
     assert (log.late, log.duplicates) == (0, 0)
 
 
+class OfOneHash(str):
+    """A key that cannot be told from others by its hash."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return 7
+
+
+@settings(deadline=None, max_examples=60)
+@given(clicks=some_clicks, size=st.integers(1, 20))
+@pytest.mark.parametrize("window", WINDOWS, ids=["visits", "capped", "minutes"])
+def test_visitors_of_one_hash_stay_apart(window: Window, clicks: list[Click], size: int) -> None:
+    partition, log = Partition(window, PATIENT), Changelog()
+    for start in range(0, len(clicks), size):
+        alike = batch(*clicks[start : start + size])
+        partition.apply(structs.replace(alike, keys=list(map(OfOneHash, alike.keys))))
+    log.finish(partition)
+    assert log.spans() == batch_answer(clicks, window)
+
+
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10**6), batches=st.integers(1, 9))
 def test_many_batches_at_once_are_the_same_as_one_after_the_other(seed: int, batches: int) -> None:
