@@ -5,50 +5,66 @@ from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 import psycopg
 from redis import Redis
 
 import migrations
 from bench.measure import Figure
-from bench.running import KEYS, await_condition, publish, running_service
+from bench.running import KEYS, await_condition, cpu_s, publish, running_service
 from bench.workload import Workload
 from services.cli.embedded import embedded_postgres, embedded_valkey
 
 PARTITIONS = 8
 WINDOWS = ("visits", "minutes")
-STREAMS = [
-    stream
-    for number in range(PARTITIONS)
-    for stream in (KEYS.clicks(number), *(KEYS.sessions(window, number) for window in WINDOWS))
-]
+CHANGELOGS = [KEYS.sessions(window, number) for number in range(PARTITIONS) for window in WINDOWS]
+STREAMS = [*CHANGELOGS, *(KEYS.clicks(number) for number in range(PARTITIONS))]
 
 
 def measure(workload: Workload, *, runs: int) -> list[Figure]:
-    """Clicks a second of wall time, from the first that is published until all are in Postgres."""
+    """Clicks a second of wall time until all is in Postgres, and the CPU time a click of each part.
+
+    The streams are full before the services start: the arrival clock is then that of the clicks, so that rows of the
+    stagger window are closed, and written, all along. Counted from the first commit.
+    """
     batches = workload.partitioned(PARTITIONS)
-    rates = [workload.clicks / _seconds(workload, batches) for _ in range(runs)]
-    return [Figure("streams to Postgres, both windows", f"clicks/s, workload {workload.name}", rates)]
+    found = [_run(workload, batches) for _ in range(runs)]
+    rates = [workload.clicks / took_s for took_s, _ in found]
+    spent = [
+        Figure(f"… {part}", "ns of CPU a click", [parts[part] / workload.clicks * 1e9 for _, parts in found])
+        for part in found[0][1]
+    ]
+    return [Figure("streams to Postgres, both windows", f"clicks/s, workload {workload.name}", rates), *spent]
 
 
-def _seconds(workload: Workload, batches: list[tuple[int, bytes]]) -> float:
+def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, dict[str, float]]:
+    """Seconds of wall time, and of CPU time by part."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))
         redis_url = stack.enter_context(embedded_valkey(folder / "valkey"))
         database_url = stack.enter_context(embedded_postgres(folder / "postgres"))
         migrations.upgrade(database_url)
         redis = stack.enter_context(Redis.from_url(redis_url))
-        settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "PARTITIONS": str(PARTITIONS)}
-        stack.enter_context(running_service("sessionizer", settings))
-        stack.enter_context(running_service("persister", settings))
-        leases = [KEYS.lease(window, number) for window in WINDOWS for number in range(PARTITIONS)]
-        await_condition(lambda: redis.exists(*leases) == len(leases), "the leases")
-        began = time.monotonic()
         publish(redis, batches)
+        settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "PARTITIONS": str(PARTITIONS)}
+        parts = {
+            "Valkey": psutil.Process(redis.info("server")["process_id"]),
+            "Postgres": _postmaster(folder / "postgres"),
+            "sessionizer": stack.enter_context(running_service("sessionizer", settings)),
+            "persister": stack.enter_context(running_service("persister", settings)),
+        }
+        await_condition(lambda: any(redis.exists(stream) for stream in CHANGELOGS), "the first commit")
+        began, before = time.monotonic(), {part: cpu_s(process) for part, process in parts.items()}
         await_condition(lambda: _all_read(redis), "the last click in Postgres", every_s=0.1)
         took_s = time.monotonic() - began
         with psycopg.connect(database_url) as database:
             assert database.execute("SELECT count(*) FROM clicks").fetchone() == (workload.clicks,)
-        return took_s
+        return took_s, {part: cpu_s(process) - before[part] for part, process in parts.items()}
+
+
+def _postmaster(folder: Path) -> psutil.Process:
+    (file,) = folder.glob("*/postmaster.pid")
+    return psutil.Process(int(file.read_text().split()[0]))
 
 
 def _all_read(redis: Redis) -> bool:

@@ -10,7 +10,7 @@ import psutil
 from redis import Redis
 
 from bench.measure import Figure
-from bench.running import KEYS, await_condition, publish, running_service
+from bench.running import KEYS, arriving_now, await_condition, cpu_s, publish, running_service
 from bench.workload import Workload
 from clickloom.publish import BATCH_CLICKS
 from clickloom.times import MINUTE_US
@@ -29,13 +29,13 @@ def measure(workload: Workload, *, runs: int) -> list[Figure]:
     alone, both, click_bytes, open_bytes = [], [], [], []
     for _ in range(runs):
         with _running() as (redis, valkey, sessionizer):
-            before_s, valkey_before_s = _cpu_s(sessionizer), _cpu_s(valkey)
+            before_s, valkey_before_s = cpu_s(sessionizer), cpu_s(valkey)
             _publish(redis, batches)
             click_bytes.append(_memory(redis, KEYS.clicks(0)) / _clicks_kept(redis))
             _await_read(redis)
-            took_s = _cpu_s(sessionizer) - before_s
+            took_s = cpu_s(sessionizer) - before_s
             alone.append(workload.clicks / took_s)
-            both.append(workload.clicks / (took_s + _cpu_s(valkey) - valkey_before_s))
+            both.append(workload.clicks / (took_s + cpu_s(valkey) - valkey_before_s))
         open_bytes.append(_bytes_an_open_session(batches))
     return [
         Figure("sessionizer, durable, per CPU-second", unit, alone),
@@ -70,7 +70,7 @@ def _running() -> Iterator[tuple[Redis, psutil.Process, psutil.Process]]:
 
 
 def _publish(redis: Redis, batches: list[bytes]) -> None:
-    publish(redis, [(0, batch) for batch in batches])
+    publish(redis, [(0, arriving_now(batch)) for batch in batches])
 
 
 def _clicks_kept(redis: Redis) -> int:
@@ -85,8 +85,3 @@ def _await_read(redis: Redis) -> None:
 
 def _memory(redis: Redis, key: str) -> int:
     return int(redis.memory_usage(key, samples=0) or 0)
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
