@@ -6,7 +6,8 @@ from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from clickloom.settings import Settings
-from services.api import health, ingest, ledger, live, problems, query
+from services.api import health, ledger, live, problems, query
+from services.api.ingest import native
 from services.api.resources import lifespan_of
 
 
@@ -21,6 +22,6 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
         lifespan=lifespan_of(settings, stop),
     )
     problems.install(app)
-    for part in (ingest, query, ledger, live, health):
+    for part in (native, query, ledger, live, health):
         app.include_router(part.router)
     return app

@@ -16,7 +16,7 @@ from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from services.api.feed import LiveFeed
-from services.api.linger import LingeringPublisher
+from services.api.ingest.linger import LingeringPublisher
 
 
 @dataclass(frozen=True, slots=True)

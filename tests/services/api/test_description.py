@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from clickloom.click import parse_click
 from services.api.problems import MEDIA_TYPE, ProblemDetail
 from services.api.query import SessionAnswer
-from tests.services.api.test_ingest import problem
+from tests.services.api.ingest.test_native import problem
 
 
 async def description(api: AsyncClient) -> dict[str, Any]:

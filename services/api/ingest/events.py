@@ -1,5 +1,6 @@
-"""A request's body as clicks and rejections. Pure but for the ids it makes."""
+"""What came in as clicks and rejections. Pure but for the ids it makes."""
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from uuid import UUID
@@ -10,7 +11,6 @@ from clickloom.click import MAX_DEPTH, Click, normalise, parse_click
 from clickloom.errors import RejectedInput
 
 MAX_EVENTS = 1_000
-MAX_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,38 +23,61 @@ class Rejection:
 
 @dataclass(slots=True)
 class Sorted:
-    """What a body holds."""
+    """What a request holds."""
 
     clicks: list[Click] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
 
-def sort_events(body: bytes, *, received_us: int, future_bound_us: int, random_bits: int) -> Sorted:
-    """Each event of the body on its own merits: a bad one does not harm its neighbours.
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """Under which a request's events become clicks."""
 
-    random_bits: 74 fresh random bits, from which the ids of events without one are made. Raises RejectedInput if the
-    body as a whole is no JSON object or array of at most MAX_EVENTS.
-    """
+    received_us: int
+    future_bound_us: int
+    random_bits: int  # 74 fresh ones, from which the ids of events without one are made
+
+    def click(self, index: int, click: Click) -> Click:
+        """Raises RejectedInput."""
+        return normalise(
+            click,
+            received_us=self.received_us,
+            future_bound_us=self.future_bound_us,
+            new_event_id=partial(uuid7, self.received_us // 1_000, self.random_bits + index),
+        )
+
+
+Raw = bytes | msgspec.Raw
+
+
+def sort_events(raws: Iterable[Raw], terms: Terms, parse: Callable[[Raw], Click] = parse_click) -> Sorted:
+    """Each event on its own merits: a bad one does not harm its neighbours."""
     found = Sorted()
-    for index, raw in enumerate(_events(body)):
+    for index, raw in enumerate(raws):
         try:
-            click = parse_click(raw)
-            new_event_id = partial(uuid7, received_us // 1_000, random_bits + index)
-            found.clicks.append(
-                normalise(click, received_us=received_us, future_bound_us=future_bound_us, new_event_id=new_event_id)
-            )
+            found.clicks.append(terms.click(index, parse(raw)))
         except RejectedInput as error:
             found.rejected.append(Rejection(index, error.code, str(error), bytes(raw)))
     return found
 
 
-def _events(body: bytes) -> list[msgspec.Raw]:
+def split_json(body: bytes) -> Sequence[Raw]:
+    """The event that a body is, or the events of the array that it is. Raises RejectedInput."""
     try:
         events = _decode_array(body) if body.lstrip()[:1] == b"[" else [_decode_one(body)]
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RejectedInput("malformed_json", f"the body is no JSON: {error}") from error
     except RecursionError as error:
         raise RejectedInput("malformed_json", f"the body is nested deeper than {MAX_DEPTH} levels") from error
+    return _few(events)
+
+
+def split_lines(body: bytes) -> Sequence[Raw]:
+    """The events of newline-delimited JSON; blank lines are none. Raises RejectedInput."""
+    return _few([line for line in body.splitlines() if not line.isspace() and line])
+
+
+def _few(events: Sequence[Raw]) -> Sequence[Raw]:
     if len(events) > MAX_EVENTS:
         raise RejectedInput("too_many_events", f"{len(events)} events in one request; send at most {MAX_EVENTS}")
     return events
