@@ -7,7 +7,7 @@ from uuid import UUID
 
 import msgspec
 
-from clickloom.click import MAX_DEPTH, Click, normalise, parse_click
+from clickloom.click import DEFAULT_SITE, MAX_DEPTH, Click, normalise, parse_click
 from clickloom.errors import RejectedInput
 
 MAX_EVENTS = 1_000
@@ -36,9 +36,14 @@ class Terms:
     received_us: int
     future_bound_us: int
     random_bits: int  # 74 fresh ones, from which the ids of events without one are made
+    site_id: str | None = None  # that the sender's key binds
 
     def click(self, index: int, click: Click) -> Click:
         """Raises RejectedInput."""
+        if self.site_id is not None:
+            if click.site_id not in (DEFAULT_SITE, self.site_id):
+                raise RejectedInput("wrong_site", f"site_id: this key is of the site {self.site_id}; leave site_id out")
+            click.site_id = self.site_id
         return normalise(
             click,
             received_us=self.received_us,

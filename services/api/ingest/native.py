@@ -11,12 +11,14 @@ from clickloom.click import Click
 from clickloom.errors import RejectedInput
 from services.api.ingest.body import MAX_BYTES, read_body
 from services.api.ingest.events import MAX_EVENTS, Rejection, Sorted, sort_events, split_json, split_lines
-from services.api.ingest.intake import refuse, store, terms_of
+from services.api.ingest.intake import Intake
+from services.api.ingest.sender import REFUSALS, SECURITY, sender_of
 from services.api.problems import documented, problem_response
 from services.api.resources import resources_of
 
 router = APIRouter(tags=["ingest"])
 
+PATHS = frozenset({"/v1/events"})
 SOURCE = "http"
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
@@ -65,6 +67,7 @@ class Taken(BaseModel):
 
 _REFUSED = {"index": 0, "code": "invalid_field", "message": "Object missing required field `user_id`"}
 _PROBLEMS = {
+    **REFUSALS,
     **documented(400, "the body is no JSON: Input data was truncated", code="malformed_json"),
     **documented(408, "the body did not arrive within 10 s; send smaller batches"),
     **documented(413, f"1001 events in one request; send at most {MAX_EVENTS}", code="too_many_events"),
@@ -82,31 +85,32 @@ _PROBLEMS = {
     " listed in `rejected` is in the stream: a bad event does not harm its neighbours. 422 if none was good.",
     response_model=Taken,
     responses=_PROBLEMS,
-    openapi_extra=_BODY,
+    openapi_extra=_BODY | {"security": SECURITY},
 )
 async def post_events(request: Request) -> JSONResponse:
     resources = resources_of(request)
-    terms = terms_of(resources)
+    intake = Intake.of(resources, sender_of(resources, request), source=SOURCE)
     body = await read_body(request)
     try:
         raws = split_lines(body) if _is_lines(request) else split_json(body)
     except RejectedInput as error:
-        raise await refuse(resources, error, body, terms, source=SOURCE) from error
-    found = sort_events(raws, terms)
-    await store(resources, found, terms, source=SOURCE)
-    return _answer(found)
+        raise await intake.refuse(error, body) from error
+    left = intake.admit(len(raws))
+    found = sort_events(raws, intake.terms)
+    await intake.store(found)
+    return _answer(found, left)
 
 
 def _is_lines(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() in LINES
 
 
-def _answer(found: Sorted) -> JSONResponse:
+def _answer(found: Sorted, left: dict[str, str]) -> JSONResponse:
     rejected = [_refused(rejection) for rejection in found.rejected]
     if rejected and not found.clicks:
         more = f", and {len(rejected) - 1} more" if len(rejected) > 1 else ""
-        return problem_response(422, f"{rejected[0]['message']}{more}", accepted=0, rejected=rejected)
-    return JSONResponse({"accepted": len(found.clicks), "rejected": rejected}, 202)
+        return problem_response(422, f"{rejected[0]['message']}{more}", left, accepted=0, rejected=rejected)
+    return JSONResponse({"accepted": len(found.clicks), "rejected": rejected}, 202, left)
 
 
 def _refused(rejection: Rejection) -> dict[str, Any]:
