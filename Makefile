@@ -19,7 +19,7 @@ setup: .venv/ready  ## the virtual environment, with everything pinned by hash
 	@touch $@
 
 demo: setup  ## the whole system with generated traffic
-	$(BIN)/clickloom up --demo
+	AUTH=off $(BIN)/clickloom up --demo
 
 test: setup  ## all tests, on both cores
 	$(BIN)/pytest -n auto $(ARGS)

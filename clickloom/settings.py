@@ -1,9 +1,11 @@
 """Every setting, from the environment or a `.env` file. Only this module reads it."""
 
+import contextlib
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clickloom.errors import InvalidSetting
@@ -23,6 +25,12 @@ def _amount(value: object) -> object:
 
 def _names(value: object) -> object:
     return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def _is_loopback(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
 
 
 Duration = Annotated[int, BeforeValidator(_duration)]  # µs; written 30m, 10s, 24h
@@ -101,6 +109,17 @@ class Settings(BaseSettings):
 
     host: str = Field("127.0.0.1", description="the address that the API listens on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
+    auth: str = Field(
+        "on",
+        pattern="^(on|off)$",
+        description="whether events and questions need a key; off is only for an address of this machine alone",
+    )
+    rate_limit_key: str = Field("off", description="events that one write key may send, as 60000/1m")
+    rate_limit_address: str = Field("off", description="events that one address may send, as 6000/1m")
+    trusted_proxies: str = Field(
+        "",
+        description="addresses or networks of proxies, between commas, whose X-Forwarded-For is believed",
+    )
     data_dir: Path = Field(Path(".clickloom"), description="where `clickloom up` keeps its servers' data")
     ingest_durability: str = Field(
         "memory",
@@ -113,6 +132,12 @@ class Settings(BaseSettings):
     )
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+
+    @model_validator(mode="after")
+    def _closed_to_others(self) -> Self:
+        if self.auth == "off" and not _is_loopback(self.host):
+            raise ValueError(f"AUTH: off lets everybody in who reaches {self.host}; bind a HOST of this machine alone")
+        return self
 
     def rules(self) -> Rules:
         """The rules that hold for every window."""
@@ -129,12 +154,16 @@ class Settings(BaseSettings):
         return parse_windows(self.windows)
 
 
+def _fault(error: Any) -> str:
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{'.'.join(map(str, error['loc'])).upper()}: {message}" if error["loc"] else message
+
+
 def load_settings(**overrides: object) -> Settings:
     """The settings, checked; `overrides` win over the environment. Raises InvalidSetting, naming the setting."""
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]  # pydantic checks what mypy cannot
     except ValidationError as error:
-        faults = (f"{'.'.join(map(str, fault['loc'])).upper()}: {fault['msg']}" for fault in error.errors())
-        raise InvalidSetting("; ".join(faults)) from error
+        raise InvalidSetting("; ".join(map(_fault, error.errors()))) from error
     settings.parsed_windows()
     return settings

@@ -193,3 +193,19 @@ ledger_streams = Table(
     _required("told", Text),  # the last entry of the changelog that was taken in
     _required("open_events", JSONB),  # as of that: site → clicks in sessions that are not in `sessions`
 )
+
+# Who may send events and ask questions; clickloom/access.py says what is in a key.
+access_keys = Table(
+    "access_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    _required("kind", Text),
+    _required("name", Text),
+    _required("sites", ARRAY(Text)),
+    _required("origins", ARRAY(Text)),
+    _required("scopes", ARRAY(Text)),
+    _required("digest", LargeBinary),  # SHA-256
+    Column("text", Text),  # of a write key, which is no secret
+    _required("created_at", Moment),
+    Column("revoked_at", Moment),
+)

@@ -85,6 +85,7 @@ def settings(stores: Stores, database_url: str) -> Settings:
         namespace=uuid4().hex,
         partitions=4,
         out_of_orderness_us=60_000_000,
+        auth="off",
     )
 
 
@@ -132,6 +133,7 @@ def environment(settings: Settings) -> dict[str, str]:
         NAMESPACE=settings.namespace,
         PARTITIONS=str(settings.partitions),
         OUT_OF_ORDERNESS="60s",
+        AUTH="off",
     )
 
 

@@ -34,7 +34,14 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             await check_durable(redis)
     listener = listen(settings.host, settings.port)
     app = create_app(settings, stop=stop)  # ends the open event streams, which never end by themselves
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=REQUESTS_END_WITHIN_S)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=REQUESTS_END_WITHIN_S,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies,
+    )
     server = Server(config)
     async with asyncio.TaskGroup() as group:
         group.create_task(server.serve([listener]))

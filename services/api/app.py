@@ -1,26 +1,46 @@
 """The FastAPI application."""
 
 import asyncio
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
 
 from clickloom.settings import Settings
-from services.api import health, ingest, ledger, live, problems, query
+from services.api import health, ledger, live, problems, query
+from services.api.access import AccessKeys
+from services.api.ingest import native
+from services.api.ingest.pages import PagesMaySend
+from services.api.ingest.sender import SCHEME
 from services.api.resources import lifespan_of
 
 
 def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     """stop: ends the event streams, so that the server can."""
+    access = AccessKeys(off=settings.auth == "off")
     app = FastAPIOffline(
         redoc_url=None,
         static_url="/docs/files",
         title="Clickloom",
         version="0.1.0",
         summary="Turns clicks into sessions while they happen.",
-        lifespan=lifespan_of(settings, stop),
+        lifespan=lifespan_of(settings, stop, access),
     )
     problems.install(app)
-    for part in (ingest, query, ledger, live, health):
+    app.add_middleware(PagesMaySend, access=access, paths=native.PATHS)
+    for part in (native, query, ledger, live, health):
         app.include_router(part.router)
+    _describe_write_keys(app)
     return app
+
+
+def _describe_write_keys(app: FastAPI) -> None:
+    """Routes that events come in by read their key themselves, from more places than FastAPI's schemes can say."""
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        document = describe()
+        document["components"].setdefault("securitySchemes", {}).update(SCHEME)
+        return document
+
+    app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI's documentation has it

@@ -18,6 +18,7 @@ from clickloom.streams import last_id, split_id
 from services.api.balance import SumName, by_window, differences, total
 from services.api.problems import Problem, documented
 from services.api.query import Filter, check_window
+from services.api.readers import UNREADABLE, Readable, one_site
 from services.api.recount import LONGEST_S, Recount, Span, recount
 from services.api.resources import resources_of
 
@@ -137,13 +138,14 @@ class Filters(BaseModel):
 _TOO_LONG = "must be at most a day before `to`; ask for one day after the other"
 _TOO_SLOW = f"counting took longer than {LONGEST_S} s: ask for a shorter time"
 _PROBLEMS = {
+    **UNREADABLE,
     **documented(422, f"from: {_TOO_LONG}", errors=[{"field": "from", "message": _TOO_LONG}]),
     **documented(503, _TOO_SLOW),
 }
 
 
 @router.get("/v1/ledger", summary="Whether every click that came in is where it should be", responses=_PROBLEMS)
-async def get_ledger(request: Request, filters: Annotated[Filters, Query()]) -> LedgerAnswer:
+async def get_ledger(request: Request, sites: Readable, filters: Annotated[Filters, Query()]) -> LedgerAnswer:
     """Times are those at which clicks entered the streams, in whole minutes.
 
     A system in motion is not unbalanced: what some reader has yet to read is left out of both sides.
@@ -152,7 +154,7 @@ async def get_ledger(request: Request, filters: Annotated[Filters, Query()]) -> 
     if filters.window is not None:
         check_window(resources, filters.window)
     windows = resources.windows if filters.window is None else [filters.window]
-    span = span_of(filters.from_, filters.to, windows, filters.site_id, now=datetime.now(UTC))
+    span = span_of(filters.from_, filters.to, windows, one_site(sites, filters.site_id), now=datetime.now(UTC))
     return await read_ledger(resources.engine, resources.redis, resources.keys, span, limit=filters.limit)
 
 

@@ -6,15 +6,20 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
-from services.api.problems import documented_parameter
+from services.api.problems import Problem, documented_parameter
 from services.api.query import check_window
+from services.api.readers import UNREADABLE, Readable
 from services.api.resources import resources_of
 
 router = APIRouter(tags=["live"])
 
 
-def known_window(request: Request, window: Annotated[str, Query(description="the window's name")] = "visits") -> str:
+def known_window(
+    request: Request, sites: Readable, window: Annotated[str, Query(description="the window's name")] = "visits"
+) -> str:
     """Asked before the stream begins: its status cannot change afterwards."""
+    if sites:
+        raise Problem(403, "live numbers are of all sites together: ask with a read key of all sites")
     check_window(resources_of(request), window)
     return window
 
@@ -26,7 +31,7 @@ _UNKNOWN = documented_parameter("window", "'hours' is not defined; one of visits
     "/v1/live/metrics",
     response_class=EventSourceResponse,
     summary="Live numbers, once a second",
-    responses=_UNKNOWN,
+    responses={**UNREADABLE, **_UNKNOWN},
 )
 async def live_metrics(
     request: Request, window: Annotated[str, Depends(known_window)]

@@ -12,6 +12,7 @@ from sqlalchemy import RowMapping, Select, func, select, tuple_
 
 from clickloom.tables import sessions, stream_cursors
 from services.api.problems import Problem, documented, documented_parameter, wrong_parameter
+from services.api.readers import UNREADABLE, Readable, one_site
 from services.api.resources import Resources, resources_of
 
 router = APIRouter(tags=["query"])
@@ -116,9 +117,10 @@ class Filters(BaseModel):
 _REFUSED = documented_parameter("limit", "Input should be greater than or equal to 1")
 
 
-@router.get("/v1/sessions", summary="Closed sessions, newest first", responses={**_REFUSED, **_AWAY})
-async def list_sessions(request: Request, filters: Annotated[Filters, Query()]) -> SessionList:
+@router.get("/v1/sessions", summary="Closed sessions, newest first", responses={**_REFUSED, **UNREADABLE, **_AWAY})
+async def list_sessions(request: Request, sites: Readable, filters: Annotated[Filters, Query()]) -> SessionList:
     resources = resources_of(request)
+    filters.site_id = one_site(sites, filters.site_id)
     check_window(resources, filters.window)
     async with resources.engine.connect() as connection:
         as_of = await connection.scalar(_as_of(resources, filters.window))
@@ -131,14 +133,15 @@ async def list_sessions(request: Request, filters: Annotated[Filters, Query()]) 
 
 _UNKNOWN = documented(404, "no session 53b41eea-6b8a-d662-2faf-95a40b777597: it never was, or a revision took it back")
 _NO_UUID = documented_parameter("session_uid", "Input should be a valid UUID")
+_PROBLEMS = {**_UNKNOWN, **_NO_UUID, **UNREADABLE, **_AWAY}
 
 
-@router.get("/v1/sessions/{session_uid}", summary="One session", responses={**_UNKNOWN, **_NO_UUID, **_AWAY})
-async def get_session(request: Request, session_uid: UUID) -> SessionAnswer:
+@router.get("/v1/sessions/{session_uid}", summary="One session", responses=_PROBLEMS)
+async def get_session(request: Request, sites: Readable, session_uid: UUID) -> SessionAnswer:
     statement = select(sessions).where(sessions.c.session_uid == session_uid)
     async with resources_of(request).engine.connect() as connection:
         row = (await connection.execute(statement)).mappings().first()
-    if row is None:
+    if row is None or (sites and row["site_id"] not in sites):
         raise Problem(404, f"no session {session_uid}: it never was, or a revision took it back")
     return _answer(row)
 

@@ -15,8 +15,10 @@ from clickloom.keys import Keys
 from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
+from services.api.access import AccessKeys
 from services.api.feed import LiveFeed
-from services.api.linger import LingeringPublisher
+from services.api.ingest.linger import LingeringPublisher
+from services.api.limits import Limits, parse_quota
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class Resources:
     publisher: Publisher
     lingering: LingeringPublisher
     feed: LiveFeed
+    access: AccessKeys
+    limits: Limits
     keys: Keys
     windows: tuple[str, ...]
     future_bound_us: int
@@ -41,7 +45,7 @@ def resources_of(request: Request) -> Resources:
     return resources
 
 
-def lifespan_of(settings: Settings, stop: asyncio.Event):  # type: ignore[no-untyped-def]  # FastAPI's own type of a lifespan is private
+def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  # type: ignore[no-untyped-def]  # FastAPI's own type of a lifespan is private
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         keys = Keys(settings.namespace)
@@ -52,7 +56,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event):  # type: ignore[no-unt
             )
             pressure = Pressure(redis, settings.redis_high_water)
             feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
-            async with pressure.watched(), feed.running(stop):
+            async with pressure.watched(), access.watched(engine), feed.running(stop):
                 resources = Resources(
                     redis=redis,
                     engine=engine,
@@ -60,6 +64,10 @@ def lifespan_of(settings: Settings, stop: asyncio.Event):  # type: ignore[no-unt
                     publisher=publisher,
                     lingering=LingeringPublisher(publisher),
                     feed=feed,
+                    access=access,
+                    limits=Limits(
+                        key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
+                    ),
                     keys=keys,
                     windows=tuple(window.name for window in settings.parsed_windows()),
                     future_bound_us=settings.future_bound_us,

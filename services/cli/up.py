@@ -62,6 +62,7 @@ class Stores:
         hints = []
         if "PostgreSQL" in self.embedded:
             hints.append(f"psql {quote(self.database_url)}")
+            hints.append(f"DATABASE_URL={quote(self.database_url)}")
         if "Valkey" in self.embedded:
             hints.append(f"REDIS_URL={quote(self.redis_url)}")
         return hints

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from clickloom.click import parse_click
 from services.api.problems import MEDIA_TYPE, ProblemDetail
 from services.api.query import SessionAnswer
-from tests.services.api.test_ingest import problem
+from tests.services.api.ingest.test_native import problem
 
 
 async def description(api: AsyncClient) -> dict[str, Any]:
@@ -48,6 +48,16 @@ async def test_every_error_is_described_as_a_problem_with_an_example_of_its_stat
         assert list(answer["content"]) == [MEDIA_TYPE], (path, status)
         example = ProblemDetail.model_validate(answer["content"][MEDIA_TYPE]["example"])
         assert example.status == int(status)
+
+
+async def test_every_way_in_and_out_says_which_key_it_needs(api: AsyncClient) -> None:
+    document = await description(api)
+    schemes = document["components"]["securitySchemes"]
+    for path, methods in document["paths"].items():
+        if path.startswith("/v1/"):
+            for operation in methods.values():
+                [needed] = operation["security"]
+                assert set(needed) <= set(schemes), path
 
 
 async def test_the_examples_are_what_the_api_takes_and_gives(api: AsyncClient) -> None:

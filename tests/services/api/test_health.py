@@ -12,7 +12,7 @@ import migrations
 from clickloom.settings import Settings
 from services.cli.embedded import embedded_postgres, embedded_valkey
 from tests.services.api.conftest import serving
-from tests.services.api.test_ingest import problem
+from tests.services.api.ingest.test_native import problem
 
 SOON_S = 6
 

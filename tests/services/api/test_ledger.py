@@ -7,8 +7,8 @@ import pytest
 from httpx import AsyncClient
 
 from services.api.ledger import LedgerAnswer
+from tests.services.api.ingest.test_native import problem
 from tests.services.api.test_description import description
-from tests.services.api.test_ingest import problem
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from clickloom.times import SECOND_US
 from clickloom.wire import FIELD, CommitMetrics, Summary, encode
 from services.api.feed import LiveFeed
 from tests.processes import until
-from tests.services.api.test_ingest import problem
+from tests.services.api.ingest.test_native import problem
 
 Tick = dict[str, Any]
 

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from clickloom.keys import Keys
 from clickloom.session import Session, Touch
 from tests.services.api.conftest import Keep
-from tests.services.api.test_ingest import problem
+from tests.services.api.ingest.test_native import problem
 from tests.sessions import session
 
 DAY = 1_614_297_600.0  # 26 February 2021, 00:00 UTC

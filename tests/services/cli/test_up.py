@@ -31,7 +31,8 @@ class Up(Process):
         self._mark = uuid4().hex  # every process of the tree inherits it
         command = [sys.executable, "-m", "services.cli", "up", "--data-dir", str(folder), *options]
         inherited = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
-        super().__init__(command, environment={**inherited, **environment, "MARK": self._mark}, log=log, own_group=True)
+        given = {**inherited, "AUTH": "off", **environment, "MARK": self._mark}
+        super().__init__(command, environment=given, log=log, own_group=True)
 
     async def ready(self) -> str:
         """The address that the line says to open."""

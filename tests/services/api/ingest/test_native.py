@@ -1,6 +1,7 @@
 """`POST /v1/events`: what is taken, what is refused and why, and what is in the streams by then."""
 
 import asyncio
+import gzip
 import json
 import os
 import signal
@@ -17,7 +18,8 @@ from clickloom.memory import parse_amount
 from clickloom.settings import Settings
 from clickloom.streams import START, read_stream
 from clickloom.wire import FIELD, RecordBatch, RejectedEvent, decode_batch, decode_rejected
-from services.api.batches import MAX_BYTES, MAX_EVENTS
+from services.api.ingest.body import MAX_BYTES
+from services.api.ingest.events import MAX_EVENTS
 from services.cli.embedded import embedded_valkey
 from services.persister.rows import Rows, add_clicks
 from tests.services.api.conftest import serving
@@ -100,11 +102,69 @@ NO_JSON = {
 
 
 @pytest.mark.parametrize("body", NO_JSON.values(), ids=NO_JSON)
-async def test_a_body_that_is_no_json_is_a_bad_request(
+async def test_a_body_that_is_no_json_is_a_bad_request_and_kept(
     api: AsyncClient, redis: Redis, keys: Keys, settings: Settings, body: bytes
 ) -> None:
     assert problem(await api.post("/v1/events", content=body), 400)["code"] == "malformed_json"
     assert await clicks(redis, settings) == []
+    [kept] = await rejected(redis, keys)
+    assert (kept.code, kept.payload) == ("malformed_json", body[:4096])
+
+
+async def test_each_line_is_an_event_of_its_own(api: AsyncClient, redis: Redis, settings: Settings) -> None:
+    lines = [json.dumps({**EVENT, "event_id": "first"}), "", "no json", json.dumps({**EVENT, "event_id": "last"})]
+    headers = {"content-type": "application/x-ndjson; charset=utf-8"}
+    answer = await api.post("/v1/events", content="\r\n".join(lines), headers=headers)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 2)
+    [refused] = answer.json()["rejected"]
+    assert (refused["index"], refused["code"]) == (1, "malformed_json")
+    assert await clicks(redis, settings) == ["first", "last"]
+
+
+async def test_a_body_may_be_packed_by_gzip_in_several_parts(
+    api: AsyncClient, redis: Redis, settings: Settings
+) -> None:
+    text = json.dumps({**EVENT, "event_id": "packed"}).encode()
+    packed = gzip.compress(text[:40]) + gzip.compress(text[40:])
+    answer = await api.post("/v1/events", content=packed, headers={"content-encoding": "gzip"})
+    assert answer.status_code == 202, answer.text
+    assert await clicks(redis, settings) == ["packed"]
+
+
+BAD_GZIP = {
+    "no gzip": (b"{}", 400),
+    "cut short": (gzip.compress(b"{}" * 1_000)[:-9], 400),
+    "garbage behind it": (gzip.compress(b"{}") + b"garbage", 400),
+    "a bomb": (gzip.compress(b" " * 200 * MAX_BYTES), 413),
+    "many bombs": (gzip.compress(b" " * MAX_BYTES) * 50, 413),
+}
+
+
+@pytest.mark.parametrize(("body", "status"), BAD_GZIP.values(), ids=BAD_GZIP)
+async def test_gzip_that_is_none_or_too_much_is_refused(api: AsyncClient, body: bytes, status: int) -> None:
+    problem(await api.post("/v1/events", content=body, headers={"content-encoding": "gzip"}), status)
+
+
+async def test_another_packing_is_refused_with_the_remedy(api: AsyncClient) -> None:
+    answer = await api.post("/v1/events", content=b"{}", headers={"content-encoding": "br"})
+    assert "send gzip, or none" in problem(answer, 415)["detail"]
+
+
+async def test_a_beacons_plain_text_is_taken(api: AsyncClient, redis: Redis, settings: Settings) -> None:
+    headers = {"content-type": "text/plain;charset=UTF-8"}
+    answer = await api.post("/v1/events", content=json.dumps([{**EVENT, "event_id": "beacon"}]), headers=headers)
+    assert answer.status_code == 202
+    assert await clicks(redis, settings) == ["beacon"]
+
+
+async def test_a_client_that_hangs_up_in_the_middle_harms_nobody(api: AsyncClient, caplog: Any) -> None:
+    host, port = api.base_url.host, api.base_url.port
+    _, writer = await asyncio.open_connection(host, port)
+    writer.write(b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
+    await writer.drain()
+    writer.close()
+    assert (await api.post("/v1/events", json=EVENT)).status_code == 202
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_body_or_a_batch_that_is_too_large_is_refused_whole(
@@ -161,9 +221,9 @@ async def test_a_refused_event_is_named_with_the_reason_and_kept_and_its_neighbo
     api: AsyncClient, redis: Redis, keys: Keys, settings: Settings, event: object, code: str, reason: str
 ) -> None:
     body = [{**EVENT, "event_id": "before"}, event, {**EVENT, "event_id": "after"}]
-    answer = problem(await api.post("/v1/events", json=body), 422)
-    assert answer["accepted"] == 2
-    [refused] = answer["rejected"]
+    answer = await api.post("/v1/events", json=body)
+    assert (answer.status_code, answer.json()["accepted"]) == (202, 2)
+    [refused] = answer.json()["rejected"]
     assert (refused["index"], refused["code"]) == (1, code)
     assert reason in refused["message"]
     assert len(refused["message"]) < 600
@@ -171,6 +231,12 @@ async def test_a_refused_event_is_named_with_the_reason_and_kept_and_its_neighbo
     [kept] = await rejected(redis, keys)
     assert (kept.source, kept.code, kept.message) == ("http", code, refused["message"])
     assert kept.payload == json.dumps(event, separators=(",", ":")).encode()[:4096]
+
+
+async def test_a_request_without_a_good_event_is_a_problem(api: AsyncClient) -> None:
+    answer = problem(await api.post("/v1/events", json=[{}, 5]), 422)
+    assert answer["detail"] == "Object missing required field `user_id`, and 1 more"
+    assert (answer["accepted"], [refused["index"] for refused in answer["rejected"]]) == (0, [0, 1])
 
 
 @pytest.mark.parametrize("text", ['"\\ud800"', '"\\udfff\\ud800"', "1e400", "9" * 5_000])

@@ -1,0 +1,1 @@
+"""Events in: one module a protocol, and what they share."""
