@@ -89,6 +89,8 @@ class Settings(BaseSettings):
         20_000_000, ge=0, alias="BOUNCE", description="a shorter session without conversion is bounced"
     )
 
+    sessions_of_bots: bool = Field(False, description="whether the clicks of bots make sessions, as people's do")
+
     commit_interval_us: Duration = Field(
         250_000, gt=0, alias="COMMIT_INTERVAL", description="the longest time between two commits"
     )
@@ -147,6 +149,7 @@ class Settings(BaseSettings):
             future_bound_us=self.future_bound_us,
             conversion_events=frozenset(self.conversion_events),
             bounce_us=self.bounce_us,
+            bots=self.sessions_of_bots,
         )
 
     def parsed_windows(self) -> tuple[Window, ...]:

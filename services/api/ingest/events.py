@@ -37,6 +37,7 @@ class Terms:
     future_bound_us: int
     random_bits: int  # 74 fresh ones, from which the ids of events without one are made
     site_id: str | None = None  # that the sender's key binds
+    user_agent: str | None = None  # of the visitor, if the request is its own
 
     def click(self, index: int, click: Click) -> Click:
         """Raises RejectedInput."""
@@ -44,6 +45,8 @@ class Terms:
             if click.site_id not in (DEFAULT_SITE, self.site_id):
                 raise RejectedInput("wrong_site", f"site_id: this key is of the site {self.site_id}; leave site_id out")
             click.site_id = self.site_id
+        if click.user_agent is None:
+            click.user_agent = self.user_agent
         return normalise(
             click,
             received_us=self.received_us,

@@ -36,7 +36,8 @@ class Intake:
         if resources.pressure.trouble:
             raise _unavailable(resources.pressure.trouble)
         bits = secrets.randbits(74)
-        return cls(resources, sender, Terms(now_us(), resources.future_bound_us, bits, sender.site_id), source)
+        terms = Terms(now_us(), resources.future_bound_us, bits, sender.site_id, sender.user_agent)
+        return cls(resources, sender, terms, source)
 
     def admit(self, events: int) -> dict[str, str]:
         """Count that many events, at least one, against the limits; headers that tell what is left. Raises Problem."""
