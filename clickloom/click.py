@@ -44,6 +44,7 @@ class Details(msgspec.Struct, gc=False, omit_defaults=True):
     revenue: Decimal | None = None
     currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
     properties: dict[str, Any] | None = None
+    client_address: Annotated[str, Meta(max_length=64)] | None = None  # the visitor's, cut to its network
 
 
 class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):

@@ -41,7 +41,7 @@ def test_what_says_nothing_of_it_is_of_no_known_kind() -> None:
 
 
 def test_a_click_takes_from_the_user_agent_what_it_does_not_say_itself_and_forgets_it() -> None:
-    def taken(**fields: object) -> object:
+    def taken(**fields: str) -> str | None:
         one = click(0, user_agent=PHONE, **fields)
         assert one.user_agent is None
         normalise(one, received_us=0, future_bound_us=0, new_event_id=str)

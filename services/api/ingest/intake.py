@@ -35,8 +35,15 @@ class Intake:
         """Of a request that comes now. Raises Problem if the stream takes nothing."""
         if resources.pressure.trouble:
             raise _unavailable(resources.pressure.trouble)
-        bits = secrets.randbits(74)
-        terms = Terms(now_us(), resources.future_bound_us, bits, sender.site_id, sender.user_agent)
+        terms = Terms(
+            received_us=now_us(),
+            future_bound_us=resources.future_bound_us,
+            random_bits=secrets.randbits(74),
+            site_id=sender.site_id,
+            user_agent=sender.user_agent,
+            address=sender.address,
+            privacy=resources.privacy,
+        )
         return cls(resources, sender, terms, source)
 
     def admit(self, events: int) -> dict[str, str]:
