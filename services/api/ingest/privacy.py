@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from hashlib import blake2b
-from ipaddress import ip_network
+from ipaddress import IPv6Network, ip_network
 from urllib.parse import unquote_plus
 
 from clickloom.click import Click
@@ -81,7 +81,7 @@ def cut_address(address: str) -> str | None:
         network = ip_network(address.split("%")[0])
     except ValueError:
         return None
-    if network.version == 6 and (mapped := network.network_address.ipv4_mapped) is not None:  # type: ignore[union-attr]  # of version 6
+    if isinstance(network, IPv6Network) and (mapped := network.network_address.ipv4_mapped) is not None:
         return cut_address(str(mapped))
     kept = min(network.prefixlen, _KEPT_BITS[network.version])
     return str(network.supernet(new_prefix=kept))
