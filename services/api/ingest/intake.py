@@ -1,7 +1,7 @@
 """What every protocol does with a request: take it in, or say why not."""
 
 import asyncio
-import secrets
+import random
 import time
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Intake:
         terms = Terms(
             received_us=now_us(),
             future_bound_us=resources.future_bound_us,
-            random_bits=secrets.randbits(74),
+            random_bits=random.getrandbits(74),
             site_id=sender.site_id,
             user_agent=sender.user_agent,
             address=sender.address,
