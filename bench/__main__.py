@@ -18,7 +18,8 @@ def bench(
     """Print what each part does a second of one core's time, and the whole on all cores."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
     workload = SMALL if quick else A
-    figures = [figure for part in (window_core, sessionizer, end_to_end) for figure in part.measure(workload, runs=runs)]
+    parts = (window_core, sessionizer, end_to_end)
+    figures = [figure for part in parts for figure in part.measure(workload, runs=runs)]
     show([*figures, *ingest.measure(runs=runs)])
 
 
