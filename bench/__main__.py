@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench import end_to_end, sessionizer, window_core
+from bench import end_to_end, ingest, sessionizer, window_core
 from bench.measure import show
 from bench.workload import SMALL, A
 
@@ -18,7 +18,9 @@ def bench(
     """Print what each part does a second of one core's time, and the whole on all cores."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
     workload = SMALL if quick else A
-    show([figure for part in (window_core, sessionizer, end_to_end) for figure in part.measure(workload, runs=runs)])
+    parts = (window_core, sessionizer, end_to_end)
+    figures = [figure for part in parts for figure in part.measure(workload, runs=runs)]
+    show([*figures, *ingest.measure(runs=runs)])
 
 
 if __name__ == "__main__":

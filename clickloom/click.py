@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import astuple
 
+from clickloom.agents import device_type_of_agent, is_bot
 from clickloom.errors import RejectedInput
 from clickloom.keys import visitor_key
 from clickloom.times import format_duration, iso, parse_time
@@ -43,11 +44,12 @@ class Details(msgspec.Struct, gc=False, omit_defaults=True):
     revenue: Decimal | None = None
     currency: Annotated[str, Meta(min_length=3, max_length=3)] | None = None
     properties: dict[str, Any] | None = None
+    client_address: Annotated[str, Meta(max_length=64)] | None = None  # the visitor's, cut to its network
 
 
 class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_fields=True):
     """One event. As it comes in, times and user_id have the client's form; `normalise` makes them ours:
-    user_id a text, client_timestamp integer µs UTC, corrected by sent_at, event_id never empty."""
+    user_id a text, client_timestamp integer µs UTC, corrected by sent_at, event_id never empty, no user agent."""
 
     user_id: Text128 | int
     device_id: Text128
@@ -56,6 +58,8 @@ class Click(Details, kw_only=True, gc=False, omit_defaults=True, forbid_unknown_
     site_id: Text64 = DEFAULT_SITE
     event_id: Text64 | None = None
     sent_at: ClientTime | None = None
+    user_agent: Annotated[str, Meta(max_length=1024)] | None = None  # the visitor's; never kept
+    is_bot: bool = False
 
     @property
     def key(self) -> str:
@@ -125,7 +129,16 @@ def normalise(click: Click, *, received_us: int, future_bound_us: int, new_event
     click.client_timestamp = time_us
     if click.event_id is None:
         click.event_id = new_event_id()
+    if click.user_agent is not None:
+        _take_user_agent(click, click.user_agent)
     return click
+
+
+def _take_user_agent(click: Click, user_agent: str) -> None:
+    click.is_bot = click.is_bot or is_bot(user_agent)
+    if click.device_type is None and click.device_id not in DEVICE_CLASSES:
+        click.device_type = device_type_of_agent(user_agent)
+    click.user_agent = None
 
 
 def _check_texts(click: Click) -> None:

@@ -5,6 +5,7 @@ from prometheus_client import Counter, Gauge
 CLICKS = Counter("clickloom_sessionizer_clicks", "Clicks read, by window", ["window"])
 DUPLICATES = Counter("clickloom_sessionizer_duplicates", "Clicks that were read before, by window", ["window"])
 LATE = Counter("clickloom_sessionizer_late_clicks", "Clicks that came too late, by window", ["window"])
+BOTS = Counter("clickloom_sessionizer_bot_clicks", "Clicks of bots, which make no sessions, by window", ["window"])
 COMMITS = Counter("clickloom_sessionizer_commits", "Commits, by window", ["window"])
 UNDECODABLE = Counter("clickloom_undecodable_entries", "Stream entries that could not be decoded", ["reader"])
 ROLLED_BACK = Counter(

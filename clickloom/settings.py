@@ -5,7 +5,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clickloom.errors import InvalidSetting
@@ -89,6 +89,8 @@ class Settings(BaseSettings):
         20_000_000, ge=0, alias="BOUNCE", description="a shorter session without conversion is bounced"
     )
 
+    sessions_of_bots: bool = Field(False, description="whether the clicks of bots make sessions, as people's do")
+
     commit_interval_us: Duration = Field(
         250_000, gt=0, alias="COMMIT_INTERVAL", description="the longest time between two commits"
     )
@@ -116,6 +118,14 @@ class Settings(BaseSettings):
     )
     rate_limit_key: str = Field("off", description="events that one write key may send, as 60000/1m")
     rate_limit_address: str = Field("off", description="events that one address may send, as 6000/1m")
+    user_id_salt: SecretStr = Field(
+        SecretStr(""),
+        max_length=64,
+        description="a secret with which user ids that come in over HTTP are hashed; empty: they are kept as they come",
+    )
+    keep_client_address: bool = Field(
+        False, description="whether the network (/24, /48) of a sender's address is kept with its clicks"
+    )
     trusted_proxies: str = Field(
         "",
         description="addresses or networks of proxies, between commas, whose X-Forwarded-For is believed",
@@ -147,6 +157,7 @@ class Settings(BaseSettings):
             future_bound_us=self.future_bound_us,
             conversion_events=frozenset(self.conversion_events),
             bounce_us=self.bounce_us,
+            bots=self.sessions_of_bots,
         )
 
     def parsed_windows(self) -> tuple[Window, ...]:

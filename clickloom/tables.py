@@ -142,6 +142,17 @@ rejected_events = Table(
     Index("rejected_events_newest", "rejected_at"),
 )
 
+# Rejected events that were put right and sent again: which, so that it is done once.
+retried_events = Table(
+    "retried_events",
+    metadata,
+    Column("stream", Text, primary_key=True),  # the row's key in rejected_events
+    Column("entry_ms", BigInteger, primary_key=True),
+    Column("entry_seq", Integer, primary_key=True),
+    Column("entry_row", Integer, primary_key=True),
+    _required("retried_at", Moment),
+)
+
 # How far each stream is in Postgres; moved in the transaction that writes its rows.
 stream_cursors = Table(
     "stream_cursors",

@@ -7,6 +7,7 @@ and most clicks have nothing else; a column decodes faster than as many structs
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Self, TypeVar
 from uuid import UUID
 
@@ -48,6 +49,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     details: list[tuple[int, Details]]  # (row, details) of the clicks that have any, by row
     sites: list[tuple[str, int]]  # how many clicks there are of each site: what the ledger counts by
     watermark_us: int | None = None
+    bots: list[int] = msgspec.field(default_factory=list)  # rows, in order
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -81,6 +83,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
             event_ids=event_ids,
             details=[(row, details) for row, details in found if details is not None],
             sites=list(Counter(click.site_id for click in clicks).items()),
+            bots=[row for row, click in enumerate(clicks) if click.is_bot],
         )
 
 
@@ -146,7 +149,7 @@ class CommitMetrics(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     window: str
     committed_us: int
     watermark_us: int
-    clicks: int = 0  # rows read, duplicates and late ones included
+    clicks: int = 0  # rows read, duplicates, late ones and bots included
     duplicates: int = 0
     late: int = 0
     undecodable: int = 0  # stream entries
@@ -156,6 +159,7 @@ class CommitMetrics(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     session_duration: Summary = msgspec.field(default_factory=Summary)  # s, of the closed
     session_events: Summary = msgspec.field(default_factory=Summary)  # clicks, of the closed
     events: dict[str, int] = msgspec.field(default_factory=dict)  # clicks by event name
+    bots: int = 0
 
 
 class Tally(msgspec.Struct, array_like=True, gc=False):
@@ -166,6 +170,7 @@ class Tally(msgspec.Struct, array_like=True, gc=False):
     clicks: int
     duplicates: int = 0
     late: int = 0
+    bots: int = 0
 
 
 class Changelog(msgspec.Struct, array_like=True, gc=False, kw_only=True):
@@ -246,6 +251,8 @@ def decode_batch(value: bytes) -> RecordBatch:
         raise UndecodableEntry(f"the sites of the batch do not add up to its {rows} clicks")
     if any(not 0 <= row < rows for row, _ in batch.details):
         raise UndecodableEntry("the batch has details of a click that is not in it")
+    if any(not low < high < rows for low, high in pairwise([-1, *batch.bots])):
+        raise UndecodableEntry("the batch has a bot that is not in it, or not in order")
     return batch
 
 

@@ -30,6 +30,7 @@ class Columns:
     firsts: list[int]  # of each batch, its first row
     entries: Sequence[EntryId]  # of each batch, the id
     sites: list[list[tuple[str, int]]]  # of each batch, how many clicks there are of each site
+    bots: list[int]
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -73,4 +74,5 @@ class Columns:
             firsts,
             entries,
             [batch.sites for batch in batches],
+            [first + row for first, batch in zip(firsts, batches, strict=True) for row in batch.bots],
         )

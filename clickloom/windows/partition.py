@@ -160,14 +160,13 @@ class Partition:
             yield self._tallies.of(entry, site_id), count
 
     def _accepted(self, clicks: Columns, before_us: int) -> Mask | None:
-        """Which rows are neither late nor seen before; None: all of them."""
-        late = self._late_rows(clicks, before_us)
-        if late is None:
+        """Which rows are neither a bot's nor late nor seen before; None: all of them."""
+        kept = self._in_time(clicks, self._of_people(clicks), before_us)
+        if kept is None:
             first = self._seen.first_seen(clicks.hashes, clicks.times)
             if first is not None:
                 self._tell_duplicates(clicks, np.flatnonzero(~first))
             return first
-        kept = ~late
         first = self._seen.first_seen(clicks.hashes[kept], clicks.times[kept])
         if first is not None:
             duplicates = np.flatnonzero(kept)[~first]
@@ -175,28 +174,42 @@ class Partition:
             kept[duplicates] = False
         return kept
 
+    def _of_people(self, clicks: Columns) -> Mask | None:
+        """Which rows are not a bot's, if bots make no sessions; None: all of them."""
+        if self._rules.bots or not clicks.bots:
+            return None
+        people = np.ones(len(clicks), np.bool_)
+        people[clicks.bots] = False
+        for tally, count in self._left_out(clicks, np.array(clicks.bots)):
+            tally.bots += count
+        return people
+
     def _tell_duplicates(self, clicks: Columns, rows: Rows) -> None:
         for tally, count in self._left_out(clicks, rows):
             tally.duplicates += count
 
-    def _late_rows(self, clicks: Columns, before_us: int) -> Mask | None:
-        """Rows whose session could no longer change when they came: t + reach + lateness < watermark.
+    def _in_time(self, clicks: Columns, people: Mask | None, before_us: int) -> Mask | None:
+        """Which of these rows came when their session could still change; late is t + reach + lateness < watermark.
 
         The watermark is the one after each row, so that how clicks are cut into batches does not matter.
         """
         times = clicks.times
         if int(times.min()) + self._horizon_us >= self.watermark.us:
-            return None
+            return people
         watermarks = np.full_like(times, before_us)
         if self.watermark.us > before_us:
             seen = np.minimum(times, clicks.arrivals + self._rules.future_bound_us)
             np.maximum(watermarks, np.maximum.accumulate(seen) - self._rules.out_of_orderness_us, out=watermarks)
         late: Mask = times + self._horizon_us < watermarks
+        if people is not None:
+            late &= people
         rows = np.flatnonzero(late)
         self._late += [self._late_click(clicks, row, int(watermarks[row])) for row in rows.tolist()]
         for tally, count in self._left_out(clicks, rows):
             tally.late += count
-        return late if len(rows) else None
+        if not len(rows):
+            return people
+        return ~late if people is None else people & ~late
 
     def _late_click(self, clicks: Columns, row: int, watermark_us: int) -> LateClick:
         time_us = int(clicks.times[row])
@@ -254,6 +267,7 @@ class Partition:
             clicks=clicks.total(),
             duplicates=sum(tally.duplicates for tally in changelog.tallies),
             late=len(changelog.late),
+            bots=sum(tally.bots for tally in changelog.tallies),
             open_sessions=self._cut.open,
             events={self._names.texts[code]: count for code, count in clicks.items()},
         )

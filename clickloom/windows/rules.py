@@ -15,6 +15,7 @@ class Rules:
     future_bound_us: int = 5 * MINUTE_US
     conversion_events: frozenset[str] = frozenset({"beer_checkout", "order_completed"})
     bounce_us: int = 20 * SECOND_US
+    bots: bool = False  # whether their clicks make sessions
 
     def __post_init__(self) -> None:
         for name in ("out_of_orderness_us", "allowed_lateness_us", "future_bound_us", "bounce_us"):

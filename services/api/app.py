@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.routing import Route
 
 from clickloom.settings import Settings
 from services.api import health, ledger, live, problems, query
@@ -31,6 +32,8 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     for part in (native, query, ledger, live, health):
         app.include_router(part.router)
     _describe_write_keys(app)
+    for path, endpoint in native.HOT.items():  # FastAPI's own routes, which come after, then only describe these
+        app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
     return app
 
 

@@ -18,6 +18,7 @@ from clickloom.settings import Settings
 from services.api.access import AccessKeys
 from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
+from services.api.ingest.privacy import Privacy
 from services.api.limits import Limits, parse_quota
 
 
@@ -31,6 +32,7 @@ class Resources:
     feed: LiveFeed
     access: AccessKeys
     limits: Limits
+    privacy: Privacy
     keys: Keys
     windows: tuple[str, ...]
     future_bound_us: int
@@ -70,6 +72,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     ),
                     keys=keys,
                     windows=tuple(window.name for window in settings.parsed_windows()),
+                    privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
                 )
                 yield {"resources": resources}

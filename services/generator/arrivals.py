@@ -90,11 +90,12 @@ class Arrivals:
         self._disorder = disturbances.disorder
         self._within_us = disturbances.disorder_within_us
         self._horizon_us = rules.out_of_orderness_us + rules.allowed_lateness_us + reach_us
+        self._bots = rules.bots
         self.site_id = site_id
         self._random = random
         self._tell = tell
         self._under_way: list[tuple[int, int, int, Click]] = []  # (arrival, line, event time, click)
-        self._recent: deque[tuple[int, Click]] = deque(maxlen=_RECENT)  # (event time, click) of arrived clicks
+        self._recent: deque[tuple[int, Click]] = deque(maxlen=_RECENT)  # (event time, click) of people's arrived clicks
         self._arrived: list[Line] = []
         self.end = End()
 
@@ -124,7 +125,8 @@ class Arrivals:
 
     def _arrive(self, time_us: int, click: Click) -> None:
         self._arrived.append(click)
-        self._recent.append((time_us, click))
+        if not click.is_bot:
+            self._recent.append((time_us, click))
 
     def _click(self, time_us: int) -> Click:
         click = self._model.click(time_us)
@@ -132,7 +134,10 @@ class Arrivals:
         return click
 
     def _send(self, click: Click, time_us: int) -> None:
-        self.end.clicks += 1
+        if click.is_bot and not self._bots:
+            self.end.bots += 1
+        else:
+            self.end.clicks += 1
         if self._disorder and self._random.random() < self._disorder:
             arrival_us = time_us + 1 + int(self._random.random() * (self._within_us - 1))
             heappush(self._under_way, (arrival_us, self.end.lines, time_us, click))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from random import Random
 
 from clickloom.click import DEFAULT_SITE
@@ -14,7 +15,7 @@ from services.generator.arrivals import Arrivals, Disturbances, Model
 from services.generator.original import Original
 from services.generator.pace import Slots, day_curve, even
 from services.generator.shop import Habits, Shop
-from services.generator.truth import Record, Run
+from services.generator.truth import Record, Run, TrueSession
 
 
 class ModelName(StrEnum):
@@ -57,7 +58,7 @@ class Plan:
         """tell: is told the truth. Raises InvalidSetting."""
         window = visits_of(settings)
         return Arrivals(
-            self._model(window, tell),
+            self._model(window, tell if settings.sessions_of_bots else partial(_tell_of_people, tell)),
             disturbances=self.disturbances,
             rules=settings.rules(),
             reach_us=window.reach_us,
@@ -97,3 +98,8 @@ def visits_of(settings: Settings) -> SessionWindow:
         if isinstance(window, SessionWindow):
             return window
     raise InvalidSetting("WINDOWS has no session window that visits could be the sessions of: add session(gap=30m)")
+
+
+def _tell_of_people(tell: Callable[[Record], None], session: TrueSession) -> None:
+    if not session.bot:
+        tell(session)

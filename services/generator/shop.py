@@ -33,7 +33,7 @@ _BUYS_AGAIN = 0.05  # of the buyers that stay after an order
 
 _BOT_CLICKS = 120
 _BOT_INTERVAL_US = SECOND_US
-_BOT_PROPERTIES = {"user_agent": "Mozilla/5.0 (compatible; ShopCrawler/1.0; +https://crawler.example/bot)"}
+_BOT_AGENT = "Mozilla/5.0 (compatible; bingbot/2.0; +http://www.bing.com/bingbot.htm)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +142,7 @@ class Shop:
         )
         if visit.bot:
             self._bot_clicks += 1
-            click.properties = _BOT_PROPERTIES
+            click.is_bot, click.user_agent = True, _BOT_AGENT
         elif not visit.events:
             self._arrive(click, user)
         if page == CHECKOUT:

@@ -30,7 +30,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class TrueSession(Visit, frozen=True, kw_only=True, gc=False, tag_field="record", tag="session"):
-    """A visit, counting each click once and no late or malformed one."""
+    """A visit, counting each click once and no late or malformed one; a bot's if these make sessions."""
 
     bot: bool = False
 
@@ -67,6 +67,7 @@ class End(msgspec.Struct, kw_only=True, tag_field="record", tag="end"):
     duplicates: int = 0
     late: int = 0
     malformed: int = 0
+    bots: int = 0  # clicks that make no sessions
 
 
 Record = Run | TrueSession | TrueLate | End

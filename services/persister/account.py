@@ -98,3 +98,4 @@ class Account:
         known.clicks += tally.clicks
         known.duplicates += tally.duplicates
         known.late += tally.late
+        known.bots += tally.bots

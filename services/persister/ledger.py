@@ -46,7 +46,7 @@ async def write_account(connection: Connection, account: Account, scope: Scope) 
     if account.windows:
         places = sorted(account.windows)
         tallies = [account.windows[place] for place in places]
-        told = [(scope.window, tally.clicks, tally.duplicates, tally.late) for tally in tallies]
+        told = [(scope.window, tally.clicks, tally.duplicates, tally.late, tally.bots) for tally in tallies]
         await _add(connection, _ADD_WINDOW, scope.partition, places, told)
     await _move(connection, account, scope)
 
@@ -59,10 +59,11 @@ _ADD_RECEIVED = (
 )
 _ADD_WINDOW = (
     'INSERT INTO ledger_windows (partition, minute, site_id, "window", clicks, duplicates, late, bots)'
-    " SELECT %s, *, 0 FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[])"
+    " SELECT %s, * FROM unnest(%s::timestamptz[], %s::text[], %s::text[], %s::bigint[], %s::bigint[], %s::bigint[],"
+    " %s::bigint[])"
     ' ON CONFLICT (minute, "window", site_id, partition) DO UPDATE'
     " SET clicks = ledger_windows.clicks + excluded.clicks, late = ledger_windows.late + excluded.late,"
-    " duplicates = ledger_windows.duplicates + excluded.duplicates"
+    " duplicates = ledger_windows.duplicates + excluded.duplicates, bots = ledger_windows.bots + excluded.bots"
 )
 
 

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from clickloom.metrics import CLICKS, COMMITS, DUPLICATES, LATE, UNDECODABLE
+from clickloom.metrics import BOTS, CLICKS, COMMITS, DUPLICATES, LATE, UNDECODABLE
 from clickloom.streams import split_id
 from clickloom.windows.partition import Partition
 from clickloom.wire import RecordBatch
@@ -74,6 +74,7 @@ class Served:
         COMMITS.labels(self.lease.part.window).inc()
         DUPLICATES.labels(self.lease.part.window).inc(changes.metrics.duplicates)
         LATE.labels(self.lease.part.window).inc(changes.metrics.late)
+        BOTS.labels(self.lease.part.window).inc(changes.metrics.bots)
         return Commit(
             lease=self.lease,
             number=self._commits,

@@ -122,8 +122,8 @@ def _against_truth(verdict: Verdict, connection: Connection, truth: Truth, datab
         )
         yield from (f"{site}: {example}" for example in score.examples)
     (events,) = _row(connection, "SELECT count(DISTINCT event_id) FROM clicks WHERE site_id = %s", site)
-    if events != end.clicks + end.late:
-        yield f"{site}: {events} events are in clicks, {end.clicks + end.late} were sent"
+    if events != (sent := end.clicks + end.late + end.bots):
+        yield f"{site}: {events} events are in clicks, {sent} were sent"
 
 
 # An event is accepted if it came more often than it was refused as late: of several only the first can be in time.

@@ -72,7 +72,8 @@ async def test_after_kills_the_ledger_balances_with_the_numbers_of_the_truth(
     assert (found["settled"], found["balanced"], found["differences"]) == (True, True, [])
     assert (found["received"], found["rejected"]) == (end.lines, end.malformed)
     visits = next(window for window in found["windows"] if window["window"] == "visits")
-    assert (visits["duplicates"], visits["late"]) == (end.duplicates, end.late)
+    counted = (visits["duplicates"], visits["late"], visits["bots"])
+    assert counted == (end.duplicates, end.late, end.bots)
     assert visits["in_sessions"] == visits["ever_in_sessions"] == end.clicks
     assert visits["closed_events"] + visits["open_events"] == end.clicks
     assert sum(minute["received"] for minute in found["minutes"] if minute["site_id"] == "beershop") == end.lines

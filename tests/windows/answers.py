@@ -93,7 +93,7 @@ class Changelog:
         """The ledger's: every click read is in a session closed or open, seen before, or late; by site."""
         read, known = Counter[str](), Counter(open_events)
         for tally in self.tallies:
-            read[tally.site_id] += tally.clicks - tally.duplicates - tally.late
+            read[tally.site_id] += tally.clicks - tally.duplicates - tally.late - tally.bots
         for row in self.rows.values():
             known[row.site_id] += row.events
         assert read == known

@@ -57,6 +57,38 @@ def test_any_order_and_any_batches_give_the_batch_answer(
     assert (log.late, log.duplicates) == (0, 0)
 
 
+@settings(deadline=None, max_examples=60)
+@given(clicks=some_clicks, order=st.randoms(use_true_random=False), size=st.integers(1, 20), patient=st.booleans())
+@pytest.mark.parametrize("window", WINDOWS, ids=["visits", "capped", "minutes"])
+def test_bots_are_counted_and_make_no_sessions(
+    window: Window, clicks: list[Click], order: Random, size: int, patient: bool
+) -> None:
+    """However often, and however late, they come: a bot's click is nothing else besides."""
+    for bot in order.sample(clicks, len(clicks) // 3):
+        bot.is_bot = True
+    people = [one for one in clicks if not one.is_bot]
+    twice = clicks * 2
+    order.shuffle(twice)
+    partition, log = Partition(window, PATIENT if patient else STRICT), Changelog()
+    for start in range(0, len(twice), size):
+        partition.apply(batch(*twice[start : start + size]))
+        log.take(partition)
+    log.finish(partition)
+    assert sum(tally.bots for tally in log.tallies) == 2 * (len(clicks) - len(people))
+    assert log.duplicates + log.late + sum(row.events for row in log.rows.values()) == 2 * len(people)
+    if patient:
+        assert log.spans() == batch_answer(people, window)
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=["visits", "capped", "minutes"])
+def test_bots_make_sessions_if_the_rules_say_so(window: Window) -> None:
+    clicks = [click(second, is_bot=True) for second in range(5)]
+    partition, log = Partition(window, Rules(bots=True)), Changelog()
+    partition.apply(batch(*clicks))
+    log.finish(partition)
+    assert log.spans() == batch_answer(clicks, window)
+
+
 class OfOneHash(str):
     """A key that cannot be told from others by its hash."""
 

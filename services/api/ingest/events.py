@@ -9,6 +9,7 @@ import msgspec
 
 from clickloom.click import DEFAULT_SITE, MAX_DEPTH, Click, normalise, parse_click
 from clickloom.errors import RejectedInput
+from services.api.ingest.privacy import Privacy
 
 MAX_EVENTS = 1_000
 
@@ -37,6 +38,9 @@ class Terms:
     future_bound_us: int
     random_bits: int  # 74 fresh ones, from which the ids of events without one are made
     site_id: str | None = None  # that the sender's key binds
+    user_agent: str | None = None  # of the visitor, if the request is its own
+    address: str = ""  # of the sender
+    privacy: Privacy = field(default_factory=Privacy)
 
     def click(self, index: int, click: Click) -> Click:
         """Raises RejectedInput."""
@@ -44,6 +48,9 @@ class Terms:
             if click.site_id not in (DEFAULT_SITE, self.site_id):
                 raise RejectedInput("wrong_site", f"site_id: this key is of the site {self.site_id}; leave site_id out")
             click.site_id = self.site_id
+        if click.user_agent is None:
+            click.user_agent = self.user_agent
+        self.privacy.apply(click, self.address)
         return normalise(
             click,
             received_us=self.received_us,

@@ -1,7 +1,7 @@
 """What every protocol does with a request: take it in, or say why not."""
 
 import asyncio
-import secrets
+import random
 import time
 from dataclasses import dataclass
 
@@ -35,8 +35,16 @@ class Intake:
         """Of a request that comes now. Raises Problem if the stream takes nothing."""
         if resources.pressure.trouble:
             raise _unavailable(resources.pressure.trouble)
-        bits = secrets.randbits(74)
-        return cls(resources, sender, Terms(now_us(), resources.future_bound_us, bits, sender.site_id), source)
+        terms = Terms(
+            received_us=now_us(),
+            future_bound_us=resources.future_bound_us,
+            random_bits=random.getrandbits(74),
+            site_id=sender.site_id,
+            user_agent=sender.user_agent,
+            address=sender.address,
+            privacy=resources.privacy,
+        )
+        return cls(resources, sender, terms, source)
 
     def admit(self, events: int) -> dict[str, str]:
         """Count that many events, at least one, against the limits; headers that tell what is left. Raises Problem."""

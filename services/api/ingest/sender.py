@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fastapi import Request
 
@@ -13,6 +13,7 @@ from services.api.problems import Problem, documented
 from services.api.resources import Resources
 
 _NEEDED = "this needs a write key: Authorization: Bearer clw_…, or ?key=clw_…; `clickloom keys create` makes one"
+MAX_USER_AGENT = 1024
 REFUSALS = {
     **documented(401, _NEEDED),
     **documented(403, "this key is not for pages of https://other.example"),
@@ -28,7 +29,7 @@ class Sender:
 
     key: AccessKey | None  # None while AUTH is off
     address: str
-    limits: dict[str, str] = field(default_factory=dict)  # headers that tell what is left
+    user_agent: str | None = None  # of the visitor: a page's request has it, a server's its own program's
 
     @property
     def site_id(self) -> str | None:
@@ -39,8 +40,10 @@ class Sender:
 def sender_of(resources: Resources, request: Request, text: str | None = None) -> Sender:
     """The sender, by the key in `text`, or else in a header or the address. Raises Problem: 401, 403 or 503."""
     address = request.client.host if request.client else ""
+    origin = request.headers.get("origin")
+    user_agent = None if origin is None else request.headers.get("user-agent", "")[:MAX_USER_AGENT]
     if resources.access.off:
-        return Sender(None, address)
+        return Sender(None, address, user_agent)
     text = text or key_text(request.headers, request.query_params)
     if text is None:
         raise unknown_key(_NEEDED)
@@ -49,10 +52,9 @@ def sender_of(resources: Resources, request: Request, text: str | None = None) -
         raise unknown_key("this key is not known, or was revoked")
     if key.kind != "write":
         raise Problem(403, "a read key cannot send events, and has no place in a page; send with a write key")
-    origin = request.headers.get("origin")
     if origin is not None and not key.allows_origin(origin):
         raise Problem(403, f"this key is not for pages of {origin}; it is for {', '.join(key.origins)}")
-    return Sender(key, address)
+    return Sender(key, address, user_agent)
 
 
 def key_text(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:

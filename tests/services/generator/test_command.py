@@ -92,7 +92,7 @@ async def test_a_live_run_publishes_exactly_its_count_at_its_rate(
     batches = await published(redis, keys, settings.partitions)
     end = read_truth(file.read_bytes().splitlines()).end
     assert end.lines == 1_000
-    assert sum(map(len, batches)) == end.clicks + end.duplicates + end.late
+    assert sum(map(len, batches)) == end.clicks + end.duplicates + end.late + end.bots
     refused: Any = await redis.xrange(keys.rejected())
     assert len(refused) == end.malformed > 0
     assert {decode_rejected(fields[FIELD]).source for _, fields in refused} == {"generator"}

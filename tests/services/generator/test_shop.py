@@ -39,7 +39,7 @@ def shop(
 def test_the_truth_is_what_gaps_and_islands_over_all_clicks_give(
     seed: int, rate: float, gap: str, users: int, bots: float
 ) -> None:
-    settings = Settings(windows=f"visits = session(gap={gap}, max_duration=1h)")
+    settings = Settings(windows=f"visits = session(gap={gap}, max_duration=1h)", sessions_of_bots=True)
     clicks, truth = shop(1_500, rate=rate, seed=seed, settings=settings, users=users, bots=bots, conversion=0.2)
     assert rows(truth.sessions) == rows(islands(clicks, truth.run.gap_us))
     assert sum(session.events for session in truth.sessions) == truth.end.clicks == 1_500
@@ -111,11 +111,17 @@ def test_only_the_first_click_of_a_visit_says_where_it_comes_from_and_only_a_che
 
 
 def test_bots_make_the_share_that_was_set_and_say_what_they_are() -> None:
-    clicks, truth = shop(20_000, bots=0.05)
-    marked = [click for click in clicks if click.properties]
+    clicks, truth = shop(20_000, bots=0.05, settings=Settings(sessions_of_bots=True))
+    marked = [click for click in clicks if click.is_bot]
     assert len(marked) / len(clicks) == pytest.approx(0.05, rel=0.1)
-    assert all("bot" in str(click.properties) for click in marked)
     assert {str(click.user_id) for click in marked} == {session.user_id for session in truth.sessions if session.bot}
+
+
+def test_the_truth_has_no_sessions_of_bots_unless_the_pipeline_makes_them() -> None:
+    clicks, truth = shop(5_000, bots=0.05)
+    people = [click for click in clicks if not click.is_bot]
+    assert rows(truth.sessions) == rows(islands(people, truth.run.gap_us))
+    assert (truth.end.clicks, truth.end.bots) == (len(people), 5_000 - len(people))
 
 
 def held(count: int) -> int:

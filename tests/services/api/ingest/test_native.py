@@ -269,6 +269,28 @@ async def test_the_event_time_is_corrected_by_the_clients_clock(
     assert batch.arrival_us - int(batch.time_column[0]) == pytest.approx(3600e6, abs=30e6)
 
 
+CRAWLER = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
+
+
+async def test_a_bot_is_known_by_the_visitors_user_agent_not_by_that_of_a_server(
+    api: AsyncClient, redis: Redis, settings: Settings
+) -> None:
+    page, server = {"origin": "https://shop.example", "user-agent": CRAWLER}, {"user-agent": "python-requests/2.32.3"}
+    for event_id, headers, told in (
+        ("a page that a crawler reads", page, {}),
+        ("told by a server", server, {"user_agent": CRAWLER}),
+        ("a server's own", server, {}),
+        ("a person's, told by a server", server, {"user_agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/132.0"}),
+        ("said so", server, {"is_bot": True}),
+    ):
+        answer = await api.post("/v1/events", json={**EVENT, "event_id": event_id, **told}, headers=headers)
+        assert answer.status_code == 202, answer.text
+    found = await batches(redis, settings)
+    assert sorted(batch.event_ids[row] for batch in found for row in batch.bots) == [
+        "a page that a crawler reads", "said so", "told by a server",
+    ]  # fmt: skip
+
+
 async def test_concurrent_requests_share_record_batches(api: AsyncClient, redis: Redis, settings: Settings) -> None:
     posts = [api.post("/v1/events", json={**EVENT, "event_id": f"e{number:03}"}) for number in range(300)]
     answers = await asyncio.gather(*posts)
