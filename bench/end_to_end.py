@@ -11,7 +11,7 @@ from redis import Redis
 
 import migrations
 from bench.measure import Figure
-from bench.running import KEYS, await_condition, cpu_s, publish, running_service
+from bench.running import KEYS, all_read, await_condition, cpu_s, publish, running_service
 from bench.workload import Workload
 from services.cli.embedded import embedded_postgres, embedded_valkey
 
@@ -55,7 +55,7 @@ def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, d
         }
         await_condition(lambda: any(redis.exists(stream) for stream in CHANGELOGS), "the first commit")
         began, before = time.monotonic(), {part: cpu_s(process) for part, process in parts.items()}
-        await_condition(lambda: _all_read(redis), "the last click in Postgres", every_s=0.1)
+        await_condition(lambda: all_read(redis, STREAMS), "the last click in Postgres", every_s=0.1)
         took_s = time.monotonic() - began
         with psycopg.connect(database_url) as database:
             assert database.execute("SELECT count(*) FROM clicks").fetchone() == (workload.clicks,)
@@ -65,9 +65,3 @@ def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, d
 def _postmaster(folder: Path) -> psutil.Process:
     (file,) = folder.glob("*/postmaster.pid")
     return psutil.Process(int(file.read_text().split()[0]))
-
-
-def _all_read(redis: Redis) -> bool:
-    """Every reader of every stream is at its end."""
-    groups = [group for stream in STREAMS for group in redis.xinfo_groups(stream)]
-    return all(group["lag"] == 0 for group in groups)

@@ -17,6 +17,7 @@ import psutil
 import migrations
 from bench.measure import Figure
 from bench.running import await_condition, cpu_s, running_service
+from bench.workload import Workload
 from services.cli.embedded import embedded_postgres, embedded_valkey
 
 CONNECTIONS = 32
@@ -24,7 +25,7 @@ LASTS_S = 5.0
 BATCH = 500
 
 
-def measure(*, runs: int) -> list[Figure]:
+def measure(_: Workload, *, runs: int) -> list[Figure]:
     """Events a second of the API process' CPU time, with the client as fast as it can; and the 99th percentile."""
     figures = []
     with _api() as (port, api):

@@ -59,3 +59,9 @@ def await_condition(condition: Callable[[], bool], what: str, *, every_s: float 
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what} did not come within {GIVE_UP_S} s")
         time.sleep(every_s)
+
+
+def all_read(redis: Redis, streams: Sequence[str], reader: str | None = None) -> bool:
+    """Every reader of every stream, or the one, is at its end."""
+    groups = [group for stream in streams for group in redis.xinfo_groups(stream)]
+    return all(group["lag"] == 0 for group in groups if reader is None or group["name"] == reader.encode())

@@ -109,6 +109,14 @@ class Settings(BaseSettings):
     buffer_seconds: float = Field(0.5, gt=0, description="how long the persister gathers rows")
     buffer_rows: int = Field(50_000, ge=1, description="how many rows the persister gathers")
 
+    clicks_retention_days: int = Field(
+        0, ge=0, le=36_500, description="how long clicks are kept in Postgres; 0: for ever"
+    )
+    sessions_retention_days: int = Field(0, ge=0, le=36_500, description="how long sessions are kept; by months")
+    session_rollups_retention_days: int = Field(0, ge=0, le=36_500, description="how long rollups are kept; by months")
+    late_clicks_retention_days: int = Field(0, ge=0, le=36_500, description="how long late clicks are kept")
+    rejected_events_retention_days: int = Field(0, ge=0, le=36_500, description="how long rejected events are kept")
+
     host: str = Field("127.0.0.1", description="the address that the API listens on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
     auth: str = Field(
@@ -148,6 +156,23 @@ class Settings(BaseSettings):
         if self.auth == "off" and not _is_loopback(self.host):
             raise ValueError(f"AUTH: off lets everybody in who reaches {self.host}; bind a HOST of this machine alone")
         return self
+
+    @model_validator(mode="after")
+    def _rollups_outlive_sessions(self) -> Self:
+        """Rollups that are gone before their sessions could not be held against them."""
+        rollups, sessions = self.session_rollups_retention_days, self.sessions_retention_days
+        if rollups and not 0 < sessions <= rollups:
+            raise ValueError(
+                f"SESSION_ROLLUPS_RETENTION_DAYS: {rollups}, but sessions are kept longer; set SESSIONS_RETENTION_DAYS"
+                f" to {rollups} or less, or keep rollups for ever (0)"
+            )
+        return self
+
+    def retention_days(self) -> dict[str, int]:
+        """Days to keep, by table, of those that are not kept for ever."""
+        ending = "_retention_days"
+        found = {name.removesuffix(ending): getattr(self, name) for name in type(self).model_fields if ending in name}
+        return {table: days for table, days in found.items() if days}
 
     def rules(self) -> Rules:
         """The rules that hold for every window."""

@@ -14,6 +14,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Numeric,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -31,22 +32,24 @@ def _required(name: str, kind: TypeEngine[Any] | type[TypeEngine[Any]]) -> Colum
     return Column(name, kind, nullable=False)
 
 
-# One row a click that entered the stream, duplicates included: its position in the stream is its key.
+# One row a click that entered the stream, duplicates included: its position in the stream is its key. Columns of a
+# fixed size come first: so rows have no gaps.
 clicks = Table(
     "clicks",
     metadata,
-    Column("arrived_at", Moment, primary_key=True),  # partitioned by its day
-    Column("partition", SmallInteger, primary_key=True),
-    Column("entry_ms", BigInteger, primary_key=True),  # the stream entry's id, ms-seq
-    Column("entry_seq", Integer, primary_key=True),
-    Column("entry_row", SmallInteger, primary_key=True),  # the click's row in the record batch
+    _required("arrived_at", Moment),  # partitioned by its day
+    _required("entry_ms", BigInteger),  # the stream entry's id, ms-seq
+    _required("entry_seq", Integer),
+    _required("partition", SmallInteger),
+    _required("entry_row", SmallInteger),  # the click's row in the record batch
+    _required("client_timestamp", Moment),
+    _required("is_bot", Boolean),
     _required("event_id", Text),
     _required("site_id", Text),
     _required("user_id", Text),
     _required("device_id", Text),
     _required("device_type", Text),
     _required("client_event", Text),
-    _required("client_timestamp", Moment),
     Column("page_url", Text),
     Column("referrer", Text),
     Column("utm_source", Text),
@@ -57,10 +60,17 @@ clicks = Table(
     Column("revenue", Numeric(18, 6)),
     Column("currency", Text),
     Column("properties", JSONB),
-    # a visitor's clicks in order: timelines, erasure, recounts
-    Index("clicks_visitor", "site_id", "user_id", "client_timestamp"),
-    # the minutes of the ledger; next to nothing to write, since rows lie nearly in this order
-    Index("clicks_entered", "entry_ms", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+    Column("client_address", Text),  # the network
+    # no row twice; and, by the entries' ids, the minutes of the ledger (services/api/recount.py)
+    PrimaryKeyConstraint("entry_ms", "entry_seq", "partition", "entry_row", "arrived_at"),
+    # a visitor's clicks, for erasure and timelines: WHERE user_id = … (docs/decisions/0008-what-a-row-costs.md)
+    Index(
+        "clicks_user",
+        "user_id",
+        postgresql_using="brin",
+        postgresql_ops={"user_id": "text_bloom_ops"},
+        postgresql_with={"autosummarize": "on"},
+    ),
     postgresql_partition_by="RANGE (arrived_at)",
 )
 
@@ -68,50 +78,76 @@ clicks = Table(
 sessions = Table(
     "sessions",
     metadata,
-    Column("session_uid", Uuid, primary_key=True),
-    Column("begin_session", Moment, primary_key=True),  # partitioned by its month; part of what the uid hashes
+    _required("session_uid", Uuid),
+    _required("begin_session", Moment),  # partitioned by its month; part of what the uid hashes
+    _required("end_session", Moment),
+    _required("timeagg", Moment),
+    _required("duration_sec", Integer),
+    _required("events", Integer),
+    _required("orders", Integer),
+    _required("version", Integer),
+    _required("told_ms", BigInteger),  # the entry of the changelog that holds: of a session, the last one does
+    _required("told_seq", Integer),
+    _required("rollbacks", SmallInteger),  # of the changelog before that: ids from before one say nothing after it
+    _required("path_truncated", Boolean),
+    _required("converted", Boolean),
+    _required("bounced", Boolean),
     _required("window", Text),
     _required("site_id", Text),
     _required("user_id", Text),
     _required("device_id", Text),
     _required("device_type", Text),
     _required("session_id", Text),
-    _required("timeagg", Moment),
-    _required("end_session", Moment),
-    _required("duration_sec", Integer),
-    _required("events", Integer),
     _required("begin_navigation", Text),
     _required("end_navigation", Text),
-    _required("path", ARRAY(Text)),
-    _required("path_offsets_us", ARRAY(BigInteger)),
-    _required("path_truncated", Boolean),
+    _required("closed_by", Text),
+    _required("revenue", Numeric),  # a sum: it may be beyond what one click's is
     Column("entry_url", Text),
     Column("referrer", Text),
     Column("utm_source", Text),
     Column("utm_medium", Text),
     Column("utm_campaign", Text),
     Column("experiments", JSONB),
-    _required("converted", Boolean),
-    _required("orders", Integer),
-    _required("revenue", Numeric),  # a sum: it may be beyond what one click's is
     Column("currency", Text),
-    _required("bounced", Boolean),
-    _required("closed_by", Text),
-    _required("version", Integer),
-    # the list of sessions, newest first, by keyset
-    Index("sessions_newest", "window", "begin_session", "session_uid"),
-    # one person's sessions
-    Index("sessions_user", "window", "user_id", "begin_session", "session_uid"),
+    _required("path", ARRAY(Text)),
+    _required("path_offsets_us", ARRAY(BigInteger)),
+    # No row twice: the uid hashes window and begin. And the list of sessions, newest first, by keyset; the recount of
+    # rollups; the original's views
+    PrimaryKeyConstraint("window", "begin_session", "session_uid"),
+    # one person's sessions, newest first: GET /v1/sessions?user_id=
+    Index("sessions_user", "user_id", "begin_session"),
+    # one session: GET /v1/sessions/{session_uid}
+    Index("sessions_uid", "session_uid", postgresql_using="hash"),
     postgresql_partition_by="RANGE (begin_session)",
+)
+
+# What `sessions` adds up to, by 5 minutes of begin; moved with each of its rows, and always what a recount gives.
+session_rollups = Table(
+    "session_rollups",
+    metadata,
+    Column("window", Text, primary_key=True),
+    Column("bucket", Moment, primary_key=True),  # its first moment; a window's charts are of a stretch of time
+    Column("site_id", Text, primary_key=True),
+    Column("device_type", Text, primary_key=True),
+    Column("begin_navigation", Text, primary_key=True),
+    _required("sessions", BigInteger),
+    _required("events", BigInteger),
+    _required("duration_sec", BigInteger),
+    _required("bounces", BigInteger),
+    _required("conversions", BigInteger),
+    _required("orders", BigInteger),
+    _required("revenue", Numeric),
+    _required("durations", ARRAY(Integer)),  # how many sessions of each class in clickloom/durations.py
 )
 
 late_clicks = Table(
     "late_clicks",
     metadata,
-    Column("stream", Text, primary_key=True),  # the changelog that told of it
-    Column("entry_ms", BigInteger, primary_key=True),  # the click's own position in `clicks:{p}`, as in `clicks`
-    Column("entry_seq", Integer, primary_key=True),
-    Column("entry_row", Integer, primary_key=True),
+    _required("stream", Text),  # the changelog that told of it
+    _required("entry_ms", BigInteger),  # the click's own position in `clicks:{p}`, as in `clicks`
+    _required("entry_seq", BigInteger),
+    _required("entry_row", Integer),
+    _required("arrived_at", Moment),  # partitioned by its day
     _required("window", Text),
     _required("event_id", Text),
     _required("site_id", Text),
@@ -119,27 +155,47 @@ late_clicks = Table(
     _required("device_id", Text),
     _required("client_event", Text),
     _required("client_timestamp", Moment),
-    _required("arrived_at", Moment),
     _required("watermark", Moment),
     _required("late_by_us", BigInteger),
     _required("reason", Text),
     _required("details", JSONB),
+    # no row twice; and, by the entries' ids, the minutes of the ledger (services/api/recount.py)
+    PrimaryKeyConstraint("entry_ms", "entry_seq", "entry_row", "stream", "arrived_at"),
+    postgresql_partition_by="RANGE (arrived_at)",
 )
 
 rejected_events = Table(
     "rejected_events",
     metadata,
-    Column("stream", Text, primary_key=True),
-    Column("entry_ms", BigInteger, primary_key=True),
-    Column("entry_seq", Integer, primary_key=True),
-    Column("entry_row", Integer, primary_key=True),  # 0 unless one row of the entry is refused
-    _required("rejected_at", Moment),
+    _required("stream", Text),
+    _required("entry_ms", BigInteger),
+    _required("entry_seq", BigInteger),
+    _required("entry_row", Integer),  # 0 unless one row of the entry is refused
+    _required("rejected_at", Moment),  # partitioned by its day
     Column("site_id", Text),  # none: no input, but a row or an entry of a service's own
     _required("source", Text),  # `http`, `replay access.log line 12`, `stream clicks:{3}`
     _required("code", Text),
     _required("message", Text),
     _required("payload", LargeBinary),  # the first 4 KiB
+    # no row twice; and, by the entries' ids, the minutes of the ledger (services/api/recount.py)
+    PrimaryKeyConstraint("entry_ms", "entry_seq", "entry_row", "stream", "rejected_at"),
+    # the newest, for people: ORDER BY rejected_at DESC
     Index("rejected_events_newest", "rejected_at"),
+    postgresql_partition_by="RANGE (rejected_at)",
+)
+
+# What retention has dropped, so that what is left can still be held against the ledger and the rollups.
+dropped_rows = Table(
+    "dropped_rows",
+    metadata,
+    Column("table_name", Text, primary_key=True),
+    Column("until", Moment, primary_key=True),  # exclusive: what is older was dropped
+    Column("window", Text, primary_key=True),  # of sessions, else empty
+    Column("site_id", Text, primary_key=True),  # of sessions, else empty
+    _required("rows", BigInteger),
+    _required("events", BigInteger),  # of sessions, else 0
+    Column("last_ms", BigInteger),  # the last stream entry of them; none of sessions
+    _required("dropped_at", Moment),
 )
 
 # Rejected events that were put right and sent again: which, so that it is done once.
@@ -161,6 +217,7 @@ stream_cursors = Table(
     _required("cursor", Text),  # the id of the last entry written, `0-0` before the first
     Column("watermark", Moment),  # of a changelog: complete up to here
     _required("updated_at", Moment),
+    Column("rollbacks", SmallInteger, nullable=False, server_default="0"),  # how often Redis had lost entries
 )
 
 # The ledger: what was told of the clicks on their way, held against what is in the tables (docs/operations.md). A

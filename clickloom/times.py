@@ -8,6 +8,7 @@ SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 DAY_US = 86_400 * SECOND_US
 
+FIRST_US = -62_135_596_800_000_000  # the first moment of the year 1, before which Python's dates have none
 LAST_US = 253_402_300_799_999_999  # the last moment of the year 9999, after which Python and JSON dates have none
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

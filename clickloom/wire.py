@@ -97,6 +97,7 @@ class Revoked(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
     uid: bytes
     version: int
+    begin_us: int  # so that Postgres finds it where sessions of that time are
 
     @property
     def session_uid(self) -> UUID:

@@ -29,7 +29,7 @@ class Cut(ABC):
         self.open = 0  # live sessions that no + row shows
         self.open_events: Counter[str] = Counter()  # by site, clicks that are in no session shown by `take_rows`
         self._emitted: dict[int, tuple[Live, str, ClosedBy]] = {}  # by identity: emitted since the last commit
-        self._revoked: dict[bytes, int] = {}  # by session_uid: the version that the last commit had
+        self._revoked: dict[bytes, tuple[int, int]] = {}  # by session_uid: version and begin of the last commit
 
     @abstractmethod
     def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
@@ -66,7 +66,7 @@ class Cut(ABC):
 
     def take_rows(self) -> tuple[list[Revoked], list[Session]]:
         """The − and the + rows since the last call."""
-        minus = [Revoked(uid, version) for uid, version in self._revoked.items()]
+        minus = [Revoked(uid, version, begin_us) for uid, (version, begin_us) in self._revoked.items()]
         emitted = list(self._emitted.values())
         plus = session_records(emitted, window=self._window, names=self._names, rules=self._rules)
         for row in plus:
@@ -95,7 +95,8 @@ class Cut(ABC):
         live.emitted = False
         self.open += 1
         if self._emitted.pop(id(live), None) is None:
-            self._revoked[session_uid(self._window, key, live.begin_us)] = live.version
+            uid = session_uid(self._window, key, live.begin_us)
+            self._revoked[uid] = (live.version, live.begin_us)
             self.open_events[site_of(key)] += live.events
         else:
             live.version -= 1

@@ -28,7 +28,9 @@ class Extras(msgspec.Struct, array_like=True, gc=False):
     pruned_conversions: int = 0  # conversions that the path shows no more
 
     def note(self, details: Details, time_us: int, *, conversion: bool, event_id: str) -> None:
-        device_type, page_url, referrer, *utm, experiments, order_id, revenue, currency, _ = astuple(details)
+        device_type, page_url, referrer, source, medium, campaign, experiments, *more = astuple(details)
+        order_id, revenue, currency, _properties, _client_address = more
+        utm = [source, medium, campaign]
         touch = self.touch
         if page_url is not None:
             _keep_first(touch, "page_url", time_us, page_url)

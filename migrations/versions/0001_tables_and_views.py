@@ -14,7 +14,7 @@ branch_labels = None
 depends_on = None
 
 # Where a time belongs that no partition was made for.
-DEFAULTS = ["clicks", "sessions"]
+DEFAULTS = ["clicks", "sessions", "late_clicks", "rejected_events"]
 
 # Clicks as the first system kept them, with the folders that Firehose made of the hour of arrival.
 RAWDATA = """
@@ -29,7 +29,6 @@ FROM clicks
 
 # Rows of the one-minute stagger window; begin and end as `MM:SS`, as the first system wrote them.
 AGGREGATED = """
-CREATE VIEW aggregated AS
 SELECT session_id, user_id, device_id, timeagg, events,
        begin_navigation AS beginnavigation,
        end_navigation AS endnavigation,
@@ -44,11 +43,13 @@ FROM sessions
 WHERE "window" = 'minutes'
 """
 
+# A row begins in the minute of its timeagg: by its begin only this day's or month's partition has to be read.
 SINCE = """
 CREATE VIEW {name} AS
-SELECT a.* FROM aggregated a
-WHERE a.timeagg >= date_trunc('{unit}', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
-  AND a.timeagg < (date_trunc('{unit}', now() AT TIME ZONE 'UTC') + interval '1 {unit}') AT TIME ZONE 'UTC'
+SELECT a.* FROM ({aggregated}
+  AND begin_session >= date_trunc('{unit}', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'
+  AND begin_session < (date_trunc('{unit}', now() AT TIME ZONE 'UTC') + interval '1 {unit}') AT TIME ZONE 'UTC'
+) a
 """
 
 
@@ -57,9 +58,9 @@ def upgrade() -> None:
     for table in DEFAULTS:
         op.execute(f"CREATE TABLE {table}_default PARTITION OF {table} DEFAULT")
     op.execute(RAWDATA)
-    op.execute(AGGREGATED)
-    op.execute(SINCE.format(name="clicks_today", unit="day"))
-    op.execute(SINCE.format(name="clicks_month", unit="month"))
+    op.execute(f"CREATE VIEW aggregated AS {AGGREGATED}")
+    op.execute(SINCE.format(name="clicks_today", unit="day", aggregated=AGGREGATED))
+    op.execute(SINCE.format(name="clicks_month", unit="month", aggregated=AGGREGATED))
 
 
 def downgrade() -> None:

@@ -76,7 +76,11 @@ _ENTERED = "entry_ms >= :begin_ms AND entry_ms < :end_ms AND site_id = coalesce(
 _COUNTED = "minute >= :begin AND minute < :end AND site_id = coalesce(:site, site_id)"
 _MINUTE = "to_timestamp(entry_ms / 60000 * 60)"
 
-# The ledger's first minute is the first that is judged: from there on rows are kept.
+# The ledger's first minute is the first that is judged; and none of which retention has dropped rows.
+_JUDGED = """minute >= (SELECT min(minute) FROM ledger) AND minute > (
+    SELECT coalesce(to_timestamp(max(last_ms) / 60000 * 60), '-infinity') FROM dropped_rows
+)"""
+
 _MINUTES = f"""
 WITH told AS (
     SELECT minute, site_id, sum(received)::bigint AS received, sum(rejected)::bigint AS rejected
@@ -91,7 +95,7 @@ WITH told AS (
 SELECT minute, site_id, coalesce(received, 0) AS received, coalesce(rejected, 0) AS rejected,
     coalesce(click_rows, 0) AS click_rows, coalesce(rejected_rows, 0) AS rejected_rows
 FROM told FULL JOIN kept USING (minute, site_id) FULL JOIN refused USING (minute, site_id)
-WHERE minute >= (SELECT min(minute) FROM ledger)
+WHERE {_JUDGED}
 ORDER BY minute DESC, site_id
 """
 
@@ -133,7 +137,7 @@ SELECT "window", minute, site_id, coalesce(clicks, 0) AS clicks, coalesce(click_
     coalesce(duplicates, 0) AS duplicates, coalesce(told.late, 0) AS late, coalesce(late_rows, 0) AS late_rows,
     coalesce(bots, 0) AS bots
 FROM told FULL JOIN kept USING ("window", minute, site_id) FULL JOIN late USING ("window", minute, site_id)
-WHERE minute >= (SELECT min(minute) FROM ledger)
+WHERE {_JUDGED}
 ORDER BY "window", minute, site_id
 """
 
@@ -142,7 +146,10 @@ WITH told AS (
     SELECT "window", site_id, sum(clicks - duplicates - late - bots)::bigint AS in_sessions
     FROM ledger_windows GROUP BY 1, 2
 ), closed AS (
-    SELECT "window", site_id, sum(events)::bigint AS closed_events FROM sessions GROUP BY 1, 2
+    SELECT "window", site_id, sum(events)::bigint AS closed_events FROM (
+        SELECT "window", site_id, events FROM sessions
+        UNION ALL SELECT "window", site_id, events FROM dropped_rows WHERE table_name = 'sessions'
+    ) AS ever GROUP BY 1, 2
 ), open AS (
     SELECT "window", key AS site_id, sum(value::bigint)::bigint AS open_events
     FROM ledger_streams, jsonb_each_text(open_events) GROUP BY 1, 2

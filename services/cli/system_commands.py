@@ -14,7 +14,9 @@ from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.layout import forget_reader
 from clickloom.settings import Settings, load_settings
+from services.cli import check as checking
 from services.cli import ledger as accounting
+from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.options import moment_of
@@ -23,6 +25,8 @@ from services.cli.up import up as run_everything
 commands = typer.Typer()
 readers = typer.Typer(no_args_is_help=True, help="Who is registered to read the streams.")
 commands.add_typer(readers, name="readers")
+checks = typer.Typer(no_args_is_help=True, help="Hold what is in Postgres against a recount.")
+commands.add_typer(checks, name="check")
 
 
 @commands.command()
@@ -62,6 +66,23 @@ def ledger(
     else:
         accounting.print_ledger(found)
     raise typer.Exit(0 if found.balanced and (found.settled or not wait) else 1)
+
+
+@commands.command()
+def retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only show what would be dropped")] = False,
+) -> None:
+    """Drop what is older than the …_RETENTION_DAYS say; the persister does so by itself, every ten minutes."""
+    settings = load_settings()
+    keeping.print_retention(settings, keeping.apply(settings, dry_run=dry_run), dry_run=dry_run)
+
+
+@checks.command()
+def rollups() -> None:
+    """Whether session_rollups are what a recount of sessions gives; exit 1 and the differences if not."""
+    found = checking.read(load_settings())
+    checking.print_check(found)
+    raise typer.Exit(1 if found.different else 0)
 
 
 @commands.command()

@@ -1,6 +1,7 @@
 """Wires the persister: all streams, shared out among a few tasks."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 
 from psycopg_pool import AsyncConnectionPool
@@ -14,6 +15,8 @@ from clickloom.settings import Settings
 from services.persister.loop import serve_share
 from services.persister.partitions import Connection
 from services.persister.reader import StreamReader, sources
+from services.persister.retention import Retention
+from services.persister.upkeep import keep_up
 
 PARALLEL = 4  # streams written at once
 # A process that is paused, or a machine that is gone, must not keep its streams from the others. Postgres ends the
@@ -29,17 +32,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         url.render_as_string(hide_password=False),
         min_size=1,
-        max_size=PARALLEL,
+        max_size=PARALLEL + 1,  # and one for the upkeep
         timeout=5,  # s; a store that is away must not hold up a stop
         kwargs={"application_name": "clickloom-persister", "options": OPTIONS},
         open=False,
     )
+    gc.freeze()
+    gc.set_threshold(200_000, 20, 100)  # rows hold no cycles: looking through thousands of them finds nothing
     async with open_redis(settings.redis_url) as redis, pool:
         readers = [
             StreamReader(source, redis=redis, pool=pool, buffer_rows=settings.buffer_rows)
             for source in sources(keys, partitions=settings.partitions, windows=windows)
         ]
         async with asyncio.TaskGroup() as group:
+            group.create_task(keep_up(pool, Retention(settings.retention_days()), stop))
             for first in range(PARALLEL):
                 group.create_task(_serve(readers[first::PARALLEL], stop, settings.buffer_seconds))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import structlog
 from psycopg_pool import AsyncConnectionPool
@@ -76,12 +77,14 @@ class StreamReader:
         if not await read_stream(self._redis, self._source.stream, known, count=1, block_ms=None):
             return False
         async with self._pool.connection() as connection, connection.transaction():
-            cursor = await self._lock(connection)
-            if cursor is None:
+            locked = await self._lock(connection)
+            if locked is None:
                 return False
+            cursor, rollbacks = locked
             if await lost_cursor(self._redis, self._source.stream, PERSISTER, cursor):
-                cursor = await self._begin_anew(connection, cursor)
-            rows = Rows(self._source.stream, await read_account(connection, self._source.scope))
+                cursor, rollbacks = await self._begin_anew(connection, cursor), rollbacks + 1
+            account = await read_account(connection, self._source.scope)
+            rows = Rows(self._source.stream, account, rollbacks)
             last, count, more = await self._gather(rows, cursor)
             if last != cursor:  # otherwise another process has written what was new
                 await write(connection, rows)
@@ -94,16 +97,18 @@ class StreamReader:
         await show_cursor(self._redis, self._source.stream, PERSISTER, last, since=cursor, entries=count)
         return more
 
-    async def _lock(self, connection: Connection) -> str | None:
+    async def _lock(self, connection: Connection) -> tuple[str, int] | None:
+        """The cursor, and how often the stream was begun anew; None if another process has it."""
         await connection.execute(
             "INSERT INTO stream_cursors (stream, cursor, updated_at) VALUES (%s, %s, now()) ON CONFLICT DO NOTHING",
             [self._source.stream, START],
         )
         found = await connection.execute(
-            "SELECT cursor FROM stream_cursors WHERE stream = %s FOR UPDATE SKIP LOCKED", [self._source.stream]
+            "SELECT cursor, rollbacks FROM stream_cursors WHERE stream = %s FOR UPDATE SKIP LOCKED",
+            [self._source.stream],
         )
-        row = await found.fetchone()
-        return None if row is None else str(row[0])
+        row: Any = await found.fetchone()
+        return None if row is None else (str(row[0]), int(row[1]))
 
     async def _gather(self, rows: Rows, cursor: str) -> tuple[str, int, bool]:
         """Read until the buffer is full or nothing is left: the new cursor, entries read, whether there is more."""
@@ -133,9 +138,10 @@ class StreamReader:
         if self._known == await last_id(self._redis, self._source.stream):
             return
         async with self._pool.connection() as connection, connection.transaction():
-            cursor = await self._lock(connection)
-            if cursor is None:
+            locked = await self._lock(connection)
+            if locked is None:
                 return
+            cursor, _ = locked
             # asked anew: another process may have moved the cursor meanwhile
             if split_id(cursor) > split_id(await last_id(self._redis, self._source.stream)):
                 cursor = await self._begin_anew(connection, cursor)
@@ -145,7 +151,10 @@ class StreamReader:
         """Redis came back without entries up to the cursor. New ones may have got ids before it: look at all again."""
         ROLLED_BACK.labels(PERSISTER).inc()
         log.error("stream.rolled_back", stream=self._source.stream, cursor=cursor, reason="Redis has lost entries")
-        await self._move(connection, START, None)
+        await connection.execute(
+            "UPDATE stream_cursors SET cursor = %s, rollbacks = rollbacks + 1, updated_at = now() WHERE stream = %s",
+            [START, self._source.stream],
+        )
         return START
 
 

@@ -43,7 +43,7 @@ async def test_sessions_and_metrics_are_shown_an_entry_a_line(start: Start, redi
     old, new = session(1e9), session(1e9, version=2, events=3)
     await redis.xadd(keys.sessions("visits", 1), {FIELD: encode(changelog(new, minus=(old,)))})
     [shown] = await lines(start("cli", "tail", "sessions", "--from-start", "--count", "1"))
-    assert shown["minus"] == [{"session_uid": str(old.session_uid), "version": 1}]
+    assert shown["minus"] == [{"session_uid": str(old.session_uid), "version": 1, "begin_us": old.begin_us}]
     assert [(row["session_uid"], row["events"]) for row in shown["plus"]] == [(str(new.session_uid), 3)]
 
     commit = CommitMetrics(window="visits", committed_us=1, watermark_us=2, events={"a": 3})
