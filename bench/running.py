@@ -49,7 +49,10 @@ def cpu_s(process: psutil.Process) -> float:
     """CPU time of a process and of its children, those that have ended included."""
     times = process.cpu_times()
     ended = times.children_user + times.children_system
-    return float(times.user + times.system + ended + sum(map(cpu_s, process.children())))
+    try:
+        return float(times.user + times.system + ended + sum(map(cpu_s, process.children())))
+    except psutil.NoSuchProcess:  # one has ended just now: it is with those in a moment
+        return cpu_s(process)
 
 
 def await_condition(condition: Callable[[], bool], what: str, *, every_s: float = 0.02) -> None:

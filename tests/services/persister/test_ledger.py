@@ -243,8 +243,8 @@ TAMPERED = {
     "a click is there twice": (
         "INSERT INTO clicks (arrived_at, partition, entry_ms, entry_seq, entry_row, event_id, site_id, user_id,"
         " device_id, device_type, client_event, client_timestamp, is_bot) SELECT arrived_at, partition, entry_ms,"
-        " entry_seq, entry_row + 1000, event_id, site_id, user_id, device_id, device_type, client_event, client_timestamp,"
-        " is_bot FROM clicks WHERE event_id = '0-700' LIMIT 1",
+        " entry_seq, entry_row + 1000, event_id, site_id, user_id, device_id, device_type, client_event,"
+        " client_timestamp, is_bot FROM clicks WHERE event_id = '0-700' LIMIT 1",
         {("clicks", None, 1), ("window", "visits", 1), ("window", "minutes", 1)},
     ),
     "a rejected event is gone": (
