@@ -94,7 +94,7 @@ async def until_no_persister_is_connected(select: Select) -> None:
     await until(gone)
 
 
-PERSISTERS = "FROM pg_stat_activity WHERE application_name = 'clickloom-persister' AND datname = current_database()"
+PERSISTERS = "FROM pg_stat_activity a WHERE application_name = 'clickloom-persister' AND datname = current_database()"
 
 
 async def test_a_persister_whose_connections_are_cut_goes_on_by_itself(
@@ -147,7 +147,8 @@ async def test_a_persister_that_is_paused_in_a_transaction_does_not_keep_its_str
     paused = start("persister", BUFFER_ROWS="100")
 
     async def holds_a_stream() -> bool:
-        waits = f"SELECT 1 {PERSISTERS} AND state = 'idle in transaction'"
+        holds = "EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND relation = 'stream_cursors'::regclass)"
+        waits = f"SELECT 1 {PERSISTERS} AND state = 'idle in transaction' AND {holds}"
         if not select(waits):
             return False
         paused.signal(signal.SIGSTOP)
