@@ -7,18 +7,23 @@ BIN := .venv/bin
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-setup: .venv/ready  ## the virtual environment, with everything pinned by hash
+setup: .venv/dev  ## the virtual environment, with everything pinned by hash
 
 # Without ensurepip, which Debian ships apart: the machine's own pip fills the environment.
-.venv/ready: requirements-dev.lock pyproject.toml
+.venv/ready: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Clickloom needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	@echo "Setting up .venv; it takes a minute, once."
 	@$(PYTHON) -m venv --without-pip .venv
-	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements-dev.lock
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements.lock
 	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: setup  ## the whole system with generated traffic
+.venv/dev: .venv/ready requirements-dev.lock
+	@echo "Setting up the tools of development."
+	@$(PYTHON) -m pip --python $(BIN)/python install --quiet --require-hashes -r requirements-dev.lock
+	@touch $@
+
+demo: .venv/ready  ## the whole system with generated traffic
 	AUTH=off $(BIN)/clickloom up --demo
 
 test: setup  ## all tests, on both cores
@@ -47,7 +52,7 @@ format: setup  ## what can be put right by machine
 	$(BIN)/ruff format .
 
 lock: setup  ## write the lock files anew
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group build -o requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header pyproject.toml --group dev -o requirements-dev.lock
 
 clean:  ## remove the environment, the data of the local run, and what tools left

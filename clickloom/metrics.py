@@ -14,6 +14,8 @@ ROLLED_BACK = Counter(
 EVENTS_ACCEPTED = Counter("clickloom_events_accepted", "Events put into the streams over HTTP")
 EVENTS_REJECTED = Counter("clickloom_events_rejected", "Events refused over HTTP, by reason", ["code"])
 ROWS = Counter("clickloom_persister_rows", "Rows written to Postgres, by table", ["table"])
+ARCHIVED_ROWS = Counter("clickloom_archive_rows", "Rows written to the archive, by table", ["table"])
+ARCHIVE_FAILURES = Counter("clickloom_archive_failures", "Times that the archive's place or Postgres was away")
 MEMORY_LEVEL = Gauge(
     "clickloom_redis_memory_level", "Memory of Redis over REDIS_HIGH_WATER; more than 1: ingest answers 503"
 )

@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     session_rollups_retention_days: int = Field(0, ge=0, le=36_500, description="how long rollups are kept; by months")
     late_clicks_retention_days: int = Field(0, ge=0, le=36_500, description="how long late clicks are kept")
     rejected_events_retention_days: int = Field(0, ge=0, le=36_500, description="how long rejected events are kept")
+    archive_url: str = Field(
+        "",
+        description="where the persister keeps an archive of clicks and sessions: a folder or s3://bucket/prefix;"
+        " empty: nowhere",
+    )
+    archive_seconds: float = Field(300.0, gt=0, description="how long the archive gathers rows for a file")
+    archive_rows: int = Field(500_000, ge=1, description="how many rows the archive gathers for a file")
 
     host: str = Field("127.0.0.1", description="the address that the API listens on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")

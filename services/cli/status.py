@@ -20,6 +20,7 @@ from clickloom.settings import Settings
 from clickloom.streams import as_bytes, readers_of
 from clickloom.times import MINUTE_US, SECOND_US, from_datetime, iso, now_us
 from clickloom.windows.watermark import NEVER_US
+from services.cli.archive import ArchiveStatus, archive_trouble, read_archive
 
 
 @dataclass(slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class Status:
     sessionizers: list[str]
     persister_runs: bool | None  # None: Postgres does not answer
     readers: list[ReaderRow]
+    archive: ArchiveStatus | None = None  # None: there is none, or Postgres does not answer
     ingest_closed: str = ""  # why, for want of memory; empty: it is open
     troubles: list[str] = field(default_factory=list)
 
@@ -57,6 +59,7 @@ class Persisted:
 
     runs: bool
     commits: dict[str, tuple[datetime, datetime | None]]  # stream → (last commit, watermark)
+    archive: ArchiveStatus | None
 
 
 async def read_status(redis: Redis, settings: Settings) -> Status:
@@ -79,6 +82,7 @@ async def read_status(redis: Redis, settings: Settings) -> Status:
         sessionizers=[as_bytes(name).decode() for name in workers],
         persister_runs=persisted.runs if persisted else None,
         readers=rows,
+        archive=persisted.archive if persisted else None,
         ingest_closed=high_water.trouble,
     )
     status.troubles = list(find_troubles(status, configured={window.name for window in settings.parsed_windows()}))
@@ -121,7 +125,8 @@ async def _persisted(database_url: str) -> Persisted | None:
             )
             runs = await running.fetchone() is not None
             cursors = await connection.execute("SELECT stream, updated_at, watermark FROM stream_cursors")
-            return Persisted(runs, {row[0]: (row[1], row[2]) for row in await cursors.fetchall()})
+            commits = {row[0]: (row[1], row[2]) for row in await cursors.fetchall()}
+            return Persisted(runs, commits, await read_archive(connection))
     except psycopg.Error:
         return None
 
@@ -153,6 +158,8 @@ def find_troubles(status: Status, *, configured: set[str]) -> Iterator[str]:
         yield "Postgres does not answer: when the persister committed is unknown; check DATABASE_URL"
     if persister and status.persister_runs is False:
         yield f"the persister does not run: {_waiting(persister)}; start it, or `clickloom readers remove {PERSISTER}`"
+    if status.archive and (trouble := archive_trouble(status.archive)):
+        yield trouble
     for name in sorted({row.reader for row in status.readers} - {*status.windows, PERSISTER}):
         rows = [row for row in status.readers if row.reader == name]
         yield (
@@ -186,7 +193,18 @@ def _head(status: Status) -> Text:
         f"Redis memory {decimal(status.memory_bytes)}{limit}",
         f"sessionizers: {', '.join(status.sessionizers) or 'none'}",
     ]
+    if status.archive:
+        lines.append(_archive_line(status.archive, status.as_of))
     return Text("\n".join(lines))
+
+
+def _archive_line(archive: ArchiveStatus, as_of: str) -> str:
+    tables = [
+        f"{row.table} {row.rows_written:,} rows, last {_age(row.last_written, as_of)}"
+        + (", earlier ones still to come" if row.first_to_write else "")
+        for row in archive.tables
+    ]
+    return f"archive {archive.tables[0].place}: {' · '.join(tables)}"
 
 
 def _table(status: Status) -> Table:

@@ -19,6 +19,7 @@ from services.cli import ledger as accounting
 from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
+from services.cli.archive import ARCHIVE, forget_archive
 from services.cli.options import moment_of
 from services.cli.up import up as run_everything
 
@@ -130,10 +131,15 @@ async def _status() -> showing.Status:
 def remove(name: Annotated[str, typer.Argument(help="as `clickloom status` shows it")]) -> None:
     """Let the streams wait for a reader no more; what it has not read may be trimmed.
 
-    Of a window this also forgets the sessions that are still open. Rows in Postgres stay.
+    Of a window this also forgets the sessions that are still open. Rows in Postgres stay. `archive` is the archive of
+    ARCHIVE_URL, which has a place in Postgres where what it has not written waits.
     """
-    kept = asyncio.run(_remove(name))
     console = Console(highlight=False, soft_wrap=True)
+    if name == ARCHIVE:
+        forget_archive(load_settings().database_url)
+        console.print("nothing is kept for the archive any more; its files stay", markup=False)
+        return
+    kept = asyncio.run(_remove(name))
     console.print(f"{name} is no reader any more", markup=False)
     if kept:
         console.print(

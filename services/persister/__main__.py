@@ -2,7 +2,8 @@
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Coroutine
+from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 from sqlalchemy.engine import make_url
@@ -12,6 +13,7 @@ from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
+from services.persister.archive_thread import keep_archive
 from services.persister.loop import serve_share
 from services.persister.partitions import Connection
 from services.persister.reader import StreamReader, sources
@@ -44,17 +46,20 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             StreamReader(source, redis=redis, pool=pool, buffer_rows=settings.buffer_rows)
             for source in sources(keys, partitions=settings.partitions, windows=windows)
         ]
+        pause_s = settings.buffer_seconds
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_up(pool, Retention(settings.retention_days()), stop))
             for first in range(PARALLEL):
-                group.create_task(_serve(readers[first::PARALLEL], stop, settings.buffer_seconds))
+                group.create_task(_ending(serve_share(readers[first::PARALLEL], stop, pause_s=pause_s), stop))
+            group.create_task(_ending(keep_archive(settings, stop), stop))
 
 
-async def _serve(share: Sequence[StreamReader], stop: asyncio.Event, pause_s: float) -> None:
+async def _ending(serving: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:
     try:
-        await serve_share(share, stop, pause_s=pause_s)
-    finally:
+        await serving
+    except BaseException:
         stop.set()  # one that fails ends all; a cancellation can get lost in wait_for (Python 3.11)
+        raise
 
 
 if __name__ == "__main__":

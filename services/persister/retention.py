@@ -12,6 +12,7 @@ import structlog
 from psycopg import sql
 from psycopg.errors import DeadlockDetected, LockNotAvailable
 
+from services.persister.archive_hold import is_held
 from services.persister.partitions import UNITS, Connection, partition_of
 
 log = structlog.get_logger()
@@ -105,6 +106,9 @@ async def _drop(connection: Connection, one: Expired) -> bool:
     name = sql.Identifier(one.name)
     await connection.execute("SET LOCAL lock_timeout = '5s'")
     await connection.execute(sql.SQL("LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE").format(name))
+    if await is_held(connection, one.table, one.name):
+        log.warning("retention.waits", name=one.name, reason="the archive has not written all of it")
+        return False
     gone = sql.SQL("SELECT * FROM {}").format(name)
     if not one.is_partition:
         where = sql.SQL("DELETE FROM {} WHERE {} < {} RETURNING *")
