@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from bench import end_to_end, ingest, persister, sessionizer, window_core
+from bench import end_to_end, importing, ingest, persister, sessionizer, window_core
 from bench.measure import show
-from bench.workload import SMALL, A
+from bench.workload import FULL, SMALL, A
 
 PARTS = {
     "core": window_core,
@@ -16,6 +16,7 @@ PARTS = {
     "persister": persister,
     "ingest": ingest,
     "all": end_to_end,
+    "import": importing,
 }
 
 
@@ -23,9 +24,13 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, help="repeated runs of each figure")] = 5,
     quick: Annotated[bool, typer.Option(help="on the small workload")] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(PARTS)}; may be given again")] = None,
+    full_import: Annotated[bool, typer.Option(help="import 10 million clicks once, and nothing else")] = False,
 ) -> None:
     """Print what each part does a second of one core's time, and the whole on all cores."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
+    if full_import:
+        show(importing.measure(FULL, runs=1))
+        return
     workload = SMALL if quick else A
     chosen = [part for name, part in PARTS.items() if not only or name in only]
     show([figure for part in chosen for figure in part.measure(workload, runs=runs)])

@@ -11,7 +11,7 @@ from redis import Redis
 
 import migrations
 from bench.measure import Figure
-from bench.running import KEYS, all_read, await_condition, cpu_s, publish, running_service
+from bench.running import KEYS, all_read, await_condition, cpu_s, postmaster, publish, running_service
 from bench.workload import Workload
 from services.cli.embedded import embedded_postgres, embedded_valkey
 
@@ -49,7 +49,7 @@ def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, d
         settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "PARTITIONS": str(PARTITIONS)}
         parts = {
             "Valkey": psutil.Process(redis.info("server")["process_id"]),
-            "Postgres": _postmaster(folder / "postgres"),
+            "Postgres": postmaster(folder / "postgres"),
             "sessionizer": stack.enter_context(running_service("sessionizer", settings)),
             "persister": stack.enter_context(running_service("persister", settings)),
         }
@@ -60,8 +60,3 @@ def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, d
         with psycopg.connect(database_url) as database:
             assert database.execute("SELECT count(*) FROM clicks").fetchone() == (workload.clicks,)
         return took_s, {part: cpu_s(process) - before[part] for part, process in parts.items()}
-
-
-def _postmaster(folder: Path) -> psutil.Process:
-    (file,) = folder.glob("*/postmaster.pid")
-    return psutil.Process(int(file.read_text().split()[0]))

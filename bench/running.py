@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import psutil
 from msgspec import structs
@@ -53,6 +54,12 @@ def cpu_s(process: psutil.Process) -> float:
         return float(times.user + times.system + ended + sum(map(cpu_s, process.children())))
     except psutil.NoSuchProcess:  # one has ended just now: it is with those in a moment
         return cpu_s(process)
+
+
+def postmaster(folder: Path) -> psutil.Process:
+    """Of an embedded PostgreSQL with its data there."""
+    (file,) = folder.glob("*/postmaster.pid")
+    return psutil.Process(int(file.read_text().split()[0]))
 
 
 def await_condition(condition: Callable[[], bool], what: str, *, every_s: float = 0.02) -> None:

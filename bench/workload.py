@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import msgspec
 import xxhash
 
@@ -27,7 +28,7 @@ class Workload(msgspec.Struct, frozen=True):
     arguments: tuple[str, ...]
     sessions: int
     clicks: int
-    durations_us: int
+    durations_us: int | None  # None: the README does not say
 
     def lines(self) -> Path:
         """The JSON lines. Raises InvalidSetting if the script that makes them is not there."""
@@ -38,6 +39,18 @@ class Workload(msgspec.Struct, frozen=True):
             CACHE.mkdir(exist_ok=True)
             made = path.with_suffix(".part")
             subprocess.run([sys.executable, str(SCRIPT), str(made), *self.arguments], check=True)
+            made.rename(path)
+        return path
+
+    def parquet(self) -> Path:
+        """The clicks as a table, with times as times."""
+        path = CACHE / f"{self.name}.parquet"
+        if not path.exists():
+            columns = "{event_id: 'VARCHAR', user_id: 'VARCHAR', device_id: 'VARCHAR', client_event: 'VARCHAR',"
+            columns += " client_timestamp: 'TIMESTAMP'}"
+            made = path.with_suffix(".part")
+            rows = f"read_json('{self.lines()}', format = 'nd', columns = {columns})"
+            duckdb.execute(f"COPY (FROM {rows}) TO '{made}' (FORMAT parquet)")
             made.rename(path)
         return path
 
@@ -61,6 +74,7 @@ class Workload(msgspec.Struct, frozen=True):
 # The answers are in the README beside the script.
 SMALL = Workload("S", ("--events", "200000", "--users", "10000", "--seed", "3"), 29_577, 200_000, 6_305_428_190_456)
 A = Workload("A", (), 248_989, 2_000_000, 91_713_662_003_182)
+FULL = Workload("A5", ("--events", "10000000", "--days", "5"), 1_241_253, 10_000_000, None)
 
 
 def _click(line: bytes) -> Click:

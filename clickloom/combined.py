@@ -17,11 +17,10 @@ _LINE = re.compile(rf"(\S+) \S+ \S+ \[([^\]]+)\] {_QUOTED} (\d{{3}}) (\d+|-) {_Q
 _TIME = "%d/%b/%Y:%H:%M:%S %z"
 
 
-def parse_combined(line: str, number: int) -> Click:
+def parse_combined(line: str) -> Click:
     """A line as a click: the address is the user, a hash of the user agent the device, the first segment the event.
 
-    number: the line's number in its file, part of the event's id, so that the file read again is the same events.
-    Raises RejectedInput.
+    It has no event id: a log does not tell two equal lines apart. Raises RejectedInput.
     """
     match = _LINE.fullmatch(line)
     if match is None:
@@ -33,7 +32,6 @@ def parse_combined(line: str, number: int) -> Click:
         device_id=xxhash.xxh3_64_hexdigest(agent.encode()),
         client_event=_event(path),
         client_timestamp=_time(time),
-        event_id=xxhash.xxh3_128_hexdigest(f"{number}:{line}".encode()),
         page_url=path[:2048],
         referrer=referrer[:2048] if referrer not in ("", "-") else None,
     )

@@ -1,12 +1,8 @@
 """`clickloom backtest`: the same clicks under several window definitions, side by side."""
 
-import shutil
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from decimal import Decimal
-from tempfile import NamedTemporaryFile
 
 import msgspec
 import numpy as np
@@ -21,7 +17,7 @@ from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_window
 from services.cli.compare import Fate, clusters
 from services.cli.sessionize import sessionize
-from services.cli.source import Format, open_source, read_lines
+from services.cli.source import Format, open_source, read_lines, readable_again
 from services.generator.truth import Visit
 
 QUANTILES = (50, 90, 99)
@@ -55,7 +51,7 @@ def backtest(file: str, form: Format, texts: Sequence[str], rules: Rules, reject
     windows = parse_definitions(texts)
     columns: list[Column] = []
     first: list[Visit] = []
-    with _readable_again(file) as path:
+    with readable_again(file) as path:
         for text, window in zip(texts, windows, strict=True):
             rejected.clear()  # each reading finds the same ones
             visits, bounces = _cut(path, form, window, rules, rejected)
@@ -74,18 +70,6 @@ def _cut(path: str, form: Format, window: Window, rules: Rules, rejected: list[s
             visits.append(_visit(session))
             bounces += session.bounced
     return visits, bounces
-
-
-@contextmanager
-def _readable_again(file: str) -> Iterator[str]:
-    """A path that can be read once for every definition; standard input is kept in a temporary file."""
-    if file != "-":
-        yield file
-        return
-    with NamedTemporaryFile(prefix="clickloom-") as copy:
-        shutil.copyfileobj(sys.stdin.buffer, copy)
-        copy.flush()
-        yield copy.name
 
 
 def _visit(session: Session) -> Visit:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Annotated
 
 import msgspec
@@ -19,8 +20,14 @@ from services.cli import backtest as backtesting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
+from services.cli.history import run as importing
+from services.cli.history.intake import FileFormat, format_of, named
+from services.cli.history.mapping import parse_mapping
+from services.cli.history.parallel import processes_of_machine
+from services.cli.history.report import print_report, progress_bar
+from services.cli.interrupt import Interrupt
 from services.cli.options import File, duration_of
-from services.cli.source import Format, open_source, read_lines
+from services.cli.source import Format, open_source, read_lines, readable_again
 
 commands = typer.Typer()
 
@@ -50,6 +57,36 @@ def replay(
     """
     report = asyncio.run(replaying.replay(file, form, close=close, settings=load_settings()))
     replaying.print_report(report)
+
+
+@commands.command("import")
+def import_(
+    files: Annotated[list[str], typer.Argument(help="paths, or `-` for standard input; .gz is unpacked")],
+    form: Annotated[FileFormat | None, typer.Option("--format", help="of all files; else by the name's end")] = None,
+    rules: Annotated[
+        list[str] | None, typer.Option("--map", help="FIELD=COLUMN, or FIELD:=TEXT for what all clicks have")
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="that load side by side")] = processes_of_machine(),
+    temporary: Annotated[Path | None, typer.Option(help="a folder with room for what the files hold")] = None,
+) -> None:
+    """Bring history from files into Postgres, past the streams: clicks, and the sessions of all windows.
+
+    Done again it changes nothing. Live traffic is not disturbed: what it can still change is left out, and told; exit 1
+    if that is so. Columns named as the fields of a click are found without --map.
+    """
+    mapping, interrupt = parse_mapping(rules or []), Interrupt()
+    interrupt.install()
+    try:
+        with interrupt.raising(), ExitStack() as copies, progress_bar() as progress:
+            found = [(name, Path(copies.enter_context(readable_again(file)))) for name, file in named(files)]
+            folder = temporary or Path(gettempdir())
+            request = importing.Request(found, form or format_of(files[0]), mapping, processes, folder)
+            report = importing.run(request, load_settings(), progress)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; what is loaded stays, and the same import again loads the rest")
+        raise typer.Exit(130) from None
+    print_report(report)
+    raise typer.Exit(1 if report.loaded.left else 0)
 
 
 @commands.command()

@@ -21,7 +21,7 @@ from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.times import now_us
 from clickloom.wire import MAX_PAYLOAD, RejectedEvent
-from services.cli.source import Format, open_source, parse_line
+from services.cli.source import Format, numbered, open_source, parse_line
 
 CHUNK = 5_000  # lines
 GATHER_S = 0.5  # a source that comes slowly, as a pipe may, is published this often
@@ -111,7 +111,7 @@ def _chunks(lines: BinaryIO, name: str, form: Format, future_bound_us: int) -> I
         chunk.size += len(line)
         received_us = now_us()
         try:
-            click = parse_line(line, number, form)
+            click = numbered(parse_line(line, form), line, number)
             normalise(click, received_us=received_us, future_bound_us=future_bound_us, new_event_id=str)
             chunk.clicks.append(click)
         except RejectedInput as error:

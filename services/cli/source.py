@@ -1,12 +1,14 @@
-"""Files of clicks, line by line, for replay, sessionize and backtest."""
+"""Files of clicks, line by line."""
 
 import gzip
+import shutil
 import sys
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import BinaryIO, NamedTuple, cast
 
 import msgspec
@@ -39,15 +41,27 @@ def open_source(file: str) -> Iterator[BinaryIO]:
             yield lines
 
 
-def parse_line(line: bytes, number: int, form: Format) -> Click:
+@contextmanager
+def readable_again(file: str) -> Iterator[str]:
+    """A path that can be read more than once; standard input is kept in a temporary file."""
+    if file != "-":
+        yield file
+        return
+    with NamedTemporaryFile(prefix="clickloom-") as copy:
+        shutil.copyfileobj(sys.stdin.buffer, copy)
+        copy.flush()
+        yield copy.name
+
+
+def parse_line(line: bytes, form: Format) -> Click:
     """A line as a click in the client's form. Raises RejectedInput."""
     if form is Format.combined:
-        return parse_combined(line.decode("utf-8", "replace").rstrip("\r\n"), number)
-    return _with_id(parse_click(line), line, number)
+        return parse_combined(line.decode("utf-8", "replace").rstrip("\r\n"))
+    return parse_click(line)
 
 
-def _with_id(click: Click, line: bytes, number: int) -> Click:
-    """The same file read again is the same events."""
+def numbered(click: Click, line: bytes, number: int) -> Click:
+    """With an event id of the line's number, if it has none: the same file read again is the same events."""
     if click.event_id is None:
         click.event_id = f"line-{number}-{zlib.crc32(line):08x}"
     return click
@@ -89,16 +103,18 @@ def read_lines(lines: BinaryIO, form: Format, rules: Rules, rejected: list[str])
 
 
 def _read(raw: bytes, number: int, form: Format, rules: Rules, started_us: int) -> Line:
+    click: Click
     arrival_us = None
     if form is Format.combined:
-        click = parse_line(raw, number, form)
+        click = parse_line(raw, form)
     elif raw.lstrip().startswith(b'{"watermark"'):
         return Line(raw, None, watermark_us=time_of("watermark", parse_object(raw, _decode_mark).watermark))
     else:
         arrived = parse_object(raw, _decode_arrived)
         if arrived.arrival is not None:
             arrival_us = time_of("arrival", arrived.arrival)
-        click = _with_id(arrived, raw, number)
+        click = arrived
+    numbered(click, raw, number)
     received_us = started_us if arrival_us is None else arrival_us
     normalise(click, received_us=received_us, future_bound_us=rules.future_bound_us, new_event_id=str)
     return Line(raw, click, arrival_us)

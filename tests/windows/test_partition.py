@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from msgspec import structs
 
 from clickloom.click import Click
 from clickloom.errors import InvalidSetting
+from clickloom.session import Touch
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
 from clickloom.windows.rules import Rules
@@ -421,3 +423,16 @@ def test_a_stagger_row_is_emitted_one_range_after_its_first_arrival_and_revised_
 def test_a_window_that_cannot_work_is_refused_with_the_reason(text: str, said: str) -> None:
     with pytest.raises(InvalidSetting, match=said):
         parse_window(text)
+
+
+def test_what_comes_with_a_click_is_told_under_its_own_name() -> None:
+    """Each of the details is another text, so that none can take another's place."""
+    order: dict[str, Any] = {"order_id": "o1", "revenue": Decimal("12.5"), "currency": "EUR"}
+    order["client_address"] = "10.0.0.0"
+    utm: dict[str, Any] = {"utm_source": "s", "utm_medium": "m", "utm_campaign": "c", "experiments": {"price": "high"}}
+    partition = Partition(WINDOW, PATIENT)
+    partition.apply(batch(click(1, event="order_completed", page_url="/x", referrer="/r", **order, **utm)))
+    partition.finish()
+    [row] = partition.take_changes(0).changelog.plus
+    assert row.touch == Touch("/x", "/r", "s", "m", "c", {"price": "high"}, "EUR")
+    assert (row.orders, row.revenue) == (1, Decimal("12.5"))

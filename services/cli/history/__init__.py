@@ -1,0 +1,1 @@
+"""History out of files straight into Postgres: what `clickloom import` does."""
