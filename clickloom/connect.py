@@ -1,12 +1,14 @@
 """Connections to Redis and Postgres, and the layout that was fixed at first start."""
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Self
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.maint_notifications import MaintNotificationsConfig
 from sqlalchemy.engine import make_url
@@ -16,6 +18,7 @@ from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.functions import Library
 from clickloom.keys import Keys
 
+POOL_WAIT_S = 5  # for a connection that others have
 CLUSTER = "+cluster"  # after the scheme of a Redis URL
 
 # Not HSET and HSETNX themselves: a full Redis refuses these, and then the readers that make room could not start.
@@ -32,6 +35,17 @@ local function put(keys, args) return redis.call('HSET', keys[1], args[1], args[
 )
 
 
+class _Cluster(RedisCluster):
+    """A cluster none of whose nodes answers is one that is away. redis-py (8.1) raises what is no RedisError then."""
+
+    async def initialize(self, *known: Any, **named: Any) -> Self:
+        try:
+            await super().initialize(*known, **named)
+        except RedisClusterException as error:
+            raise RedisConnectionError(str(error)) from error
+        return self
+
+
 def open_redis(url: str, *, retries: int = 6) -> Redis:
     """A client that gives bytes; what fails for want of a connection is tried again with backoff.
 
@@ -43,7 +57,7 @@ def open_redis(url: str, *, retries: int = 6) -> Redis:
     the keys of each belong to one partition.
     """
     scheme, _, rest = url.partition("://")
-    client: Any = RedisCluster if scheme.endswith(CLUSTER) else Redis
+    client: Any = _Cluster if scheme.endswith(CLUSTER) else Redis
     opened: Redis = client.from_url(
         f"{scheme.removesuffix(CLUSTER)}://{rest}",
         socket_connect_timeout=5,
@@ -72,17 +86,41 @@ def sqlalchemy_url(database_url: str) -> str:
     return database_url
 
 
-def libpq_url(database_url: str) -> str:
-    """The URL without a driver's name, as psycopg itself takes it."""
-    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+# A server or a client that is gone without a word (its machine, the network) is noticed within half a minute: by who
+# waits for an answer, by who has sent something, and by the server that waits for a client in the middle of a COPY.
+_NOTICES_S = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+_CLIENT = {"connect_timeout": 10, "tcp_user_timeout": 20_000, **_NOTICES_S}
+_SERVER = {"tcp_user_timeout": 20_000, **{f"tcp_{name}": value for name, value in _NOTICES_S.items()}}
 
 
-def open_database(url: str, *, application_name: str, pool_size: int = 5) -> AsyncEngine:
+def libpq_url(
+    database_url: str,
+    *,
+    application_name: str,
+    database: str | None = None,
+    session: Mapping[str, str | int] = MappingProxyType({}),
+) -> str:
+    """The URL as psycopg itself takes it, with who we are, and how long we wait for a server that does not answer.
+
+    database: another than the URL's. session: the server's settings for it, as `statement_timeout`. What the URL itself
+    says of how long to wait, and of the session, wins.
+    """
+    url = make_url(database_url)
+    options = [f"-c {name}={value}" for name, value in {**_SERVER, **session}.items()]
+    options += [str(url.query["options"])] if "options" in url.query else []
+    waits = {name: str(value) for name, value in _CLIENT.items()}
+    query = {**waits, **url.query, "application_name": application_name, "options": " ".join(options)}
+    whole = url.set(drivername="postgresql", database=database or url.database, query=query)
+    place, _, shown = whole.render_as_string(hide_password=False).partition("?")
+    return f"{place}?{shown.replace('+', '%20')}"  # a space, which libpq does not know as +
+
+
+def open_database(url: str, *, application_name: str, pool_size: int = 1, statement_timeout_us: int = 0) -> AsyncEngine:
+    """A pool of at most so many connections. `statement_timeout_us`: of each statement, 0: as long as it takes."""
+    session = {"statement_timeout": statement_timeout_us // 1_000}
+    address = libpq_url(url, application_name=application_name, session=session)
     return create_async_engine(
-        sqlalchemy_url(url),
-        pool_size=pool_size,
-        pool_pre_ping=True,
-        connect_args={"application_name": application_name, "connect_timeout": 10},
+        sqlalchemy_url(address), pool_size=pool_size, max_overflow=0, pool_timeout=POOL_WAIT_S, pool_pre_ping=True
     )
 
 

@@ -4,6 +4,7 @@ All keys of partition 3 carry the hash tag `{3}`: they live on one cluster node 
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 from zlib import crc32
 
 SEPARATOR = "\x1f"  # between site, user and device in a visitor's key; ingest refuses it in any of them
@@ -23,6 +24,18 @@ def split_key(key: str) -> tuple[str, str, str]:
 def site_of(key: str) -> str:
     """The site of a visitor's key."""
     return key.partition(SEPARATOR)[0]
+
+
+class Person(NamedTuple):
+    """Somebody who is to be forgotten: a user, on all of their devices."""
+
+    site_id: str | None  # None: on every site
+    user_id: str
+
+    def owns(self, key: str) -> bool:
+        """Whether the visitor's key is theirs."""
+        site_id, user_id, _ = split_key(key)
+        return user_id == self.user_id and self.site_id in (None, site_id)
 
 
 def partition_of(key: str, partitions: int) -> int:

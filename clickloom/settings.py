@@ -55,6 +55,13 @@ class Settings(BaseSettings):
         pattern=r"^postgres(ql(\+psycopg)?)?://",
         description="PostgreSQL",
     )
+    database_pool: int = Field(10, ge=1, le=1_000, description="connections to PostgreSQL of one API process")
+    query_timeout_us: Duration = Field(
+        10_000_000,
+        ge=1_000_000,
+        alias="QUERY_TIMEOUT",
+        description="how long PostgreSQL may work for one answer of the API",
+    )
     namespace: str = Field("", pattern=r"^[a-z0-9_-]*$", description="prefix of every key in Redis")
     redis_high_water: Memory = Field(
         parse_amount("80%"),

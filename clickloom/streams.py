@@ -18,6 +18,7 @@ from clickloom.wire import EntryId
 
 START = "0-0"  # the cursor before the first entry
 CLUSTER_POLL_S = 0.05
+TRIMMED = 1_000  # entries at once: a long way to trim must not hold Redis
 
 Entry = tuple[bytes, dict[bytes, bytes]]  # (id, fields)
 
@@ -54,6 +55,9 @@ local function group_of(stream, reader)
     if field(group, 'name') == reader then return group end
   end
 end
+
+-- Another after each start of the server, and of a replica that took over.
+local function server() return redis.call('INFO', 'server'):match('run_id:(%x+)') end
 
 local function trimmed(stream)
   local info = redis.pcall('XINFO', 'STREAM', stream)
@@ -101,8 +105,14 @@ local function lost(stream, reader, cursor)
 end
 
 local function register_reader(keys, args) return register(keys[1], args[1]) end
-local function show_cursor(keys, args) return show(keys[1], args[1], args[2], args[3], tonumber(args[4])) end
-local function lost_cursor(keys, args) return lost(keys[1], args[1], args[2]) end
+local function show_cursor(keys, args)
+  local reader, since, cursor, entries, read_from = unpack(args)
+  local moved = read_from ~= '' and read_from ~= server()
+  if moved and between(keys[1], since, cursor) ~= tonumber(entries) then return 0 end
+  return show(keys[1], reader, since, cursor, tonumber(entries))
+end
+
+local function lost_cursor(keys, args) return {lost(keys[1], args[1], args[2]), server()} end
 """,
     functions=["register_reader", "show_cursor", "lost_cursor"],
 )
@@ -164,17 +174,24 @@ async def register_reader(redis: Redis, stream: str, reader: str) -> None:
     await _LIBRARY.call(redis, "register_reader", [stream], [reader])
 
 
-async def show_cursor(redis: Redis, stream: str, reader: str, cursor: str, *, since: str, entries: int) -> None:
+async def show_cursor(
+    redis: Redis, stream: str, reader: str, cursor: str, *, since: str, entries: int, read_from: str = ""
+) -> bool:
     """Show a committed cursor as the reader's consumer group; it was at `since` and has read `entries` more.
 
     Done again, or after shows that were missed, it puts the group right all the same.
+
+    read_from: the server that `lost_cursor` told of before the entries were read. False, and nothing is shown, if it
+    was started again since then and has lost some of them; a reader's connection mends itself, and would not notice.
     """
-    await _LIBRARY.call(redis, "show_cursor", [stream], [reader, since, cursor, entries])
+    return bool(await _LIBRARY.call(redis, "show_cursor", [stream], [reader, since, cursor, entries, read_from]))
 
 
-async def lost_cursor(redis: Redis, stream: str, reader: str, cursor: str) -> bool:
-    """Whether Redis has lost the entry at which the reader stands, also if others have come since."""
-    return bool(await _LIBRARY.call(redis, "lost_cursor", [stream], [reader, cursor]))
+async def lost_cursor(redis: Redis, stream: str, reader: str, cursor: str) -> tuple[bool, str]:
+    """Whether Redis has lost the entry at which the reader stands, also if others have come since; and which server
+    says so, of those that one after the other are this Redis."""
+    lost, server = await _LIBRARY.call(redis, "lost_cursor", [stream], [reader, cursor])
+    return bool(lost), as_bytes(server).decode()
 
 
 async def remove_reader(redis: Redis, stream: str, reader: str) -> bool:
@@ -201,6 +218,13 @@ async def last_id(redis: Redis, stream: str) -> str:
     except ResponseError:  # no such stream
         return START
     return as_bytes(info["last-generated-id"]).decode()
+
+
+async def trim_to(redis: Redis, stream: str, first_kept: str) -> None:
+    """Everything before that entry is gone."""
+    while await redis.xtrim(stream, minid=first_kept, approximate=True, limit=TRIMMED):
+        pass
+    await redis.xtrim(stream, minid=first_kept, approximate=False)  # the rest of one node
 
 
 def split_id(entry_id: str) -> EntryId:

@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Identity,
     Index,
     Integer,
     LargeBinary,
@@ -276,4 +277,34 @@ access_keys = Table(
     Column("text", Text),  # of a write key, which is no secret
     _required("created_at", Moment),
     Column("revoked_at", Moment),
+)
+
+# What was erased, as the ledger needs it: how many rows at which place, and no word of whose. With them the sums hold
+# as before.
+erased_rows = Table(
+    "erased_rows",
+    metadata,
+    Column("number", BigInteger, Identity(), primary_key=True),
+    _required("kind", Text),  # clicks · late · rejected · refused · sessions: clickloom/erased.py
+    Column("partition", SmallInteger),  # of clicks
+    Column("stream", Text),  # of late, rejected and refused
+    Column("window", Text),  # of sessions
+    Column("entry_ms", BigInteger),  # of all but sessions
+    Column("entry_seq", BigInteger),
+    _required("site_id", Text),
+    _required("rows", BigInteger),  # of sessions: their events
+    Index("erased_rows_entered", "entry_ms"),
+)
+
+# That it happened. The person is a salted hash, by which one can look whether somebody was erased, and nobody be found.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("number", BigInteger, Identity(), primary_key=True),
+    _required("erased_at", Moment),
+    _required("person", Text),
+    _required("clicks", BigInteger),
+    _required("sessions", BigInteger),
+    _required("late", BigInteger),
+    _required("rejected", BigInteger),
 )

@@ -18,7 +18,7 @@ import xxhash
 
 from clickloom.click import DEFAULT_SITE, Click, Details
 from clickloom.errors import UndecodableEntry, UnknownVersion
-from clickloom.keys import SEPARATOR
+from clickloom.keys import SEPARATOR, Person
 from clickloom.session import Session
 from clickloom.times import LAST_US
 
@@ -35,7 +35,8 @@ T = TypeVar("T")
 class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     """1..N clicks of one partition, by column; row i of every column is click i.
 
-    A batch without clicks and with a watermark says that a finite input has ended there.
+    A batch without clicks and with a watermark says that a finite input has ended there; one with `erase`, that persons
+    are forgotten there (clickloom/erasure.py).
     """
 
     version: int = VERSION
@@ -50,6 +51,7 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     sites: list[tuple[str, int]]  # how many clicks there are of each site: what the ledger counts by
     watermark_us: int | None = None
     bots: list[int] = msgspec.field(default_factory=list)  # rows, in order
+    erase: list[Person] = msgspec.field(default_factory=list)  # of whom nothing from before is to be kept
 
     def __len__(self) -> int:
         return len(self.keys)

@@ -9,9 +9,14 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from clickloom.connect import sqlalchemy_url
+from clickloom.connect import libpq_url, sqlalchemy_url
 from clickloom.errors import ServerUnavailable
 
+_WITHOUT_LIMIT = {
+    "statement_timeout": 0,
+    "lock_timeout": 0,
+    "idle_in_transaction_session_timeout": 0,
+}  # whatever a role has
 _LOCK = 0x636C6B6C6D  # "clklm": one migration at a time
 
 
@@ -36,8 +41,8 @@ def upgrade(database_url: str) -> None:
     """
     try:
         _create_database(database_url)
-        url = make_url(sqlalchemy_url(database_url)).set(drivername="postgresql")
-        with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as lock:
+        database_url = libpq_url(database_url, application_name="clickloom-migrate", session=_WITHOUT_LIMIT)
+        with psycopg.connect(database_url, autocommit=True) as lock:
             lock.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
             command.upgrade(_config(database_url), "head")
     except psycopg.OperationalError as error:
@@ -46,12 +51,12 @@ def upgrade(database_url: str) -> None:
 
 
 def _create_database(database_url: str) -> None:
-    url = make_url(sqlalchemy_url(database_url)).set(drivername="postgresql")
-    server = url.set(database="postgres").render_as_string(hide_password=False)
+    name = make_url(database_url).database
+    server = libpq_url(database_url, application_name="clickloom-migrate", database="postgres")
     with psycopg.connect(server, autocommit=True) as connection:
-        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [url.database]).fetchone()
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
         if known is None:
             try:
-                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(url.database or "clickloom")))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name or "clickloom")))
             except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 return  # another process was quicker

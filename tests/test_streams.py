@@ -4,7 +4,16 @@ import pytest
 from redis.asyncio import Redis
 
 from clickloom.keys import Keys
-from clickloom.streams import START, Reader, as_bytes, readers_of, register_reader, remove_reader, show_cursor
+from clickloom.streams import (
+    START,
+    Reader,
+    as_bytes,
+    lost_cursor,
+    readers_of,
+    register_reader,
+    remove_reader,
+    show_cursor,
+)
 
 
 @pytest.fixture
@@ -66,6 +75,19 @@ async def test_a_cursor_that_was_never_shown_is_made_up_for_by_the_next(redis: R
     await show_cursor(redis, stream, "persister", ids[1], since=START, entries=2)
     await show_cursor(redis, stream, "persister", ids[7], since=ids[4], entries=3)
     assert await only_reader(redis, stream) == Reader("persister", ids[7], 2)
+
+
+async def test_a_cursor_is_not_shown_if_a_redis_started_anew_has_lost_what_was_read(redis: Redis, stream: str) -> None:
+    ids = await add(redis, stream, 10)
+    await show_cursor(redis, stream, "persister", ids[1], since=START, entries=2)
+    _, server = await lost_cursor(redis, stream, "persister", ids[1])
+    await redis.xdel(stream, ids[2])
+    for read_from, shown in ((server, ids[3]), ("another", ids[1])):
+        await show_cursor(redis, stream, "persister", ids[1], since=ids[1], entries=0)
+        moved = await show_cursor(redis, stream, "persister", ids[3], since=ids[1], entries=2, read_from=read_from)
+        assert moved == (shown == ids[3])
+        assert (await only_reader(redis, stream)).cursor == shown
+    assert await show_cursor(redis, stream, "persister", ids[3], since=ids[1], entries=1, read_from="another")
 
 
 @pytest.mark.parametrize("place", [0, 2])

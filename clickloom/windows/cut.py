@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 
-from clickloom.keys import site_of
+from msgspec.structs import replace
+
+from clickloom.keys import Person, site_of
 from clickloom.session import ClosedBy, Session, session_uid
 from clickloom.windows.live import Live, Path
 from clickloom.windows.names import EventNames
@@ -30,6 +32,8 @@ class Cut(ABC):
         self.open_events: Counter[str] = Counter()  # by site, clicks that are in no session shown by `take_rows`
         self._emitted: dict[int, tuple[Live, str, ClosedBy]] = {}  # by identity: emitted since the last commit
         self._revoked: dict[bytes, tuple[int, int]] = {}  # by session_uid: version and begin of the last commit
+
+    closes_by: ClosedBy  # by its nature; a session may end otherwise too
 
     @abstractmethod
     def add(self, keys: list[str], times: Times, records: Path, arrivals: Times) -> None:
@@ -57,6 +61,22 @@ class Cut(ABC):
             self.open += not live.emitted
             self.open_events[site_of(key)] += 0 if live.emitted else live.events
             self.arm(key, live)
+
+    def erase(self, person: Person) -> None:
+        """Close what is open of the person, as it stands, and forget them: a click that comes later begins anew.
+
+        So whoever adds up clicks finds all of them in sessions that were shown, until these are deleted.
+        """
+        for key in [key for key in self.visitors if person.owns(key)]:
+            self.changed.add(key)
+            for live in self.visitors.pop(key):
+                last = replace(live)
+                live.events = 0  # dead, whatever timer it has
+                shown = self._emitted.pop(id(live), None)
+                if not last.emitted:
+                    self._emit(key, last, self.closes_by)
+                elif shown:
+                    self._emitted[id(last)] = (last, key, shown[2])
 
     def take_changed(self) -> Iterator[tuple[str, list[Live] | None]]:
         """The visitors changed since the last call with their live sessions; None: nothing is left of them."""

@@ -92,7 +92,7 @@ class Live(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def dead(self) -> bool:
-        """Merged into others."""
+        """Merged into others, or erased."""
         return self.events == 0
 
     @property

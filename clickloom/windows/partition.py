@@ -8,6 +8,7 @@ from itertools import compress
 import msgspec
 import numpy as np
 
+from clickloom.keys import Person
 from clickloom.windows.columns import Columns
 from clickloom.windows.cut import Cut
 from clickloom.windows.groups import Rows
@@ -61,6 +62,7 @@ class Partition:
         self._late: list[LateClick] = []
         self._clicks: Counter[int] = Counter()  # by event code
         self._tallies = Tallies()
+        self._erased: list[Person] = []
 
     def apply(
         self, *batches: RecordBatch, entries: Sequence[EntryId] | None = None, explicit_watermark: bool = False
@@ -73,11 +75,14 @@ class Partition:
         entries = entries or [NO_ENTRY] * len(batches)
         first = 0
         for end, batch in enumerate(batches, start=1):
-            if batch.watermark_us is not None or end == len(batches):
+            if batch.watermark_us is not None or batch.erase or end == len(batches):
                 self._apply(batches[first:end], entries[first:end], explicit_watermark)
                 first = end
             if batch.watermark_us is not None:
                 self.advance(batch.watermark_us)
+            for person in batch.erase:
+                self._cut.erase(person)
+                self._erased.append(person)
 
     def _apply(self, batches: Sequence[RecordBatch], entries: Sequence[EntryId], explicit_watermark: bool) -> None:
         self.tick(batches[0].arrival_us)
@@ -224,6 +229,11 @@ class Partition:
             position=clicks.position(row),
             details=dict(clicks.details).get(row),
         )
+
+    def take_erased(self) -> list[Person]:
+        """Who was erased since the last call: no store may keep anything of them that is older than the next commit."""
+        erased, self._erased = self._erased, []
+        return erased
 
     def rewrite(self, visitors: Iterable[str]) -> None:
         """Have the next commit write these visitors' sessions once more, changed or not."""

@@ -27,6 +27,8 @@ class SessionCut(Cut):
     what is within the longest duration of its first click, and the next click begins another.
     """
 
+    closes_by = "gap"
+
     def __init__(self, window: SessionWindow, *, rules: Rules, names: EventNames) -> None:
         super().__init__(window.name, rules=rules, names=names)
         self._gap_us = window.gap_us

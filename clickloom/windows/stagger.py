@@ -23,6 +23,8 @@ class StaggerCut(Cut):
     after that revises the row at once: there is never a second row of the same visitor and minute.
     """
 
+    closes_by = "range"
+
     def __init__(self, window: StaggerWindow, *, rules: Rules, names: EventNames) -> None:
         super().__init__(window.name, rules=rules, names=names)
         self._range_us = window.range_us
@@ -100,6 +102,8 @@ class StaggerCut(Cut):
         opened_us, forget_later = clock_us - self._range_us, self._forgetting.add
         for timer in self._closing.expired(clock_us):
             key, live = timer
+            if live.dead:
+                continue
             if live.opened_us <= opened_us:
                 self._emit(key, live, "range")
                 forget_later(live.begin_us - live.begin_us % MINUTE_US + self._keep_us, timer)
@@ -108,6 +112,8 @@ class StaggerCut(Cut):
         kept_us = watermark_us - self._keep_us
         for timer in self._forgetting.expired(watermark_us):
             key, live = timer
+            if live.dead:
+                continue
             if live.begin_us - live.begin_us % MINUTE_US < kept_us:
                 self._forget(key, live)
             else:

@@ -25,22 +25,20 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get(
-    "/readyz", summary="Redis and PostgreSQL answer", responses=documented(503, "postgres: no answer within 2 s")
+    "/readyz", summary="Events can be taken: Redis answers", responses=documented(503, "redis: no answer within 2 s")
 )
 async def readyz(request: Request) -> JSONResponse:
-    """Ingest may be closed for want of memory in Redis: that is told, but the process is ready, for it answers 503
-    to events itself, with Retry-After, and queries go on."""
+    """What a load balancer asks. Ready is who can take events, for only those are lost if nobody takes them.
+
+    Without PostgreSQL ingest and live numbers go on, and queries answer 503 themselves: no reason to cut a process
+    off, and all of them would be. Nor is it one that ingest is closed for want of memory in Redis: it answers 503
+    itself, with Retry-After. `queries` and `ingest` say either; `open` is the good word."""
     resources = resources_of(request)
-    faults = await _faults(resources)
-    if faults:
-        return problem_response(503, "; ".join(f"{store}: {fault}" for store, fault in faults.items()))
-    return JSONResponse({"status": "ok", "ingest": resources.pressure.trouble or "open"})
-
-
-async def _faults(resources: Resources) -> dict[str, str]:
-    names = ("redis", "postgres")
-    found = await asyncio.gather(_fault(_ask_redis(resources)), _fault(_ask_postgres(resources)))
-    return {name: fault for name, fault in zip(names, found, strict=True) if fault}
+    redis, postgres = await asyncio.gather(_fault(_ask_redis(resources)), _fault(_ask_postgres(resources)))
+    queries = f"postgres: {postgres}" if postgres else "open"
+    if redis:
+        return problem_response(503, f"redis: {redis}", queries=queries)
+    return JSONResponse({"status": "ok", "ingest": resources.pressure.trouble or "open", "queries": queries})
 
 
 async def _fault(question: Coroutine[Any, Any, None]) -> str:

@@ -118,7 +118,7 @@ class LedgerAnswer(BaseModel):
     balanced: bool = Field(description="no differences; what is still on its way is none")
     received: int = Field(description="clicks and rejected events that came in")
     rejected: int
-    clicks: int = Field(description="rows in `clicks`")
+    clicks: int = Field(description="rows in `clicks`, and those that were erased")
     windows: list[WindowSums]
     differences: list[DifferenceAnswer] = Field(description=f"the first {SHOWN}")
     more_differences: int = Field(description="than are listed")

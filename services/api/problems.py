@@ -6,12 +6,18 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from psycopg.errors import QueryCanceled
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 MEDIA_TYPE = "application/problem+json"
+
+TOO_SLOW = (
+    "PostgreSQL was stopped, for this took longer than QUERY_TIMEOUT: ask for less, as a shorter time, or raise it"
+)
+BUSY = "all connections to PostgreSQL are in use; ask again, or raise DATABASE_POOL"
 
 
 class ProblemDetail(BaseModel):
@@ -79,7 +85,12 @@ def install(app: FastAPI) -> None:
         return problem_response(422, detail, errors=faults)
 
     async def away(_: Request, error: Exception) -> JSONResponse:
+        if isinstance(error, OperationalError) and isinstance(error.orig, QueryCanceled):
+            return problem_response(503, TOO_SLOW)
         return problem_response(503, "PostgreSQL does not answer; ask again", {"Retry-After": "1"})
+
+    async def busy(_: Request, error: Exception) -> JSONResponse:
+        return problem_response(503, BUSY, {"Retry-After": "1"})
 
     async def unforeseen(_: Request, error: Exception) -> JSONResponse:
         return problem_response(500, "an error of the server; its log has it")
@@ -88,5 +99,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(OperationalError, away)
-    app.add_exception_handler(PoolTimeout, away)
+    app.add_exception_handler(PoolTimeout, busy)
     app.add_exception_handler(Exception, unforeseen)

@@ -86,11 +86,16 @@ WITH told AS (
     SELECT minute, site_id, sum(received)::bigint AS received, sum(rejected)::bigint AS rejected
     FROM ledger WHERE {_COUNTED} GROUP BY 1, 2
 ), kept AS (
-    SELECT {_MINUTE} AS minute, site_id, count(*) AS click_rows
-    FROM clicks WHERE {_ENTERED} GROUP BY 1, 2
+    SELECT minute, site_id, sum(click_rows)::bigint AS click_rows FROM (
+        SELECT {_MINUTE} AS minute, site_id, count(*) AS click_rows FROM clicks WHERE {_ENTERED} GROUP BY 1, 2
+        UNION ALL SELECT {_MINUTE}, site_id, rows FROM erased_rows WHERE {_ENTERED} AND kind = 'clicks'
+    ) AS ever GROUP BY 1, 2
 ), refused AS (
-    SELECT {_MINUTE} AS minute, site_id, count(*) AS rejected_rows
-    FROM rejected_events WHERE {_ENTERED} GROUP BY 1, 2
+    SELECT minute, site_id, sum(rejected_rows)::bigint AS rejected_rows FROM (
+        SELECT {_MINUTE} AS minute, site_id, count(*) AS rejected_rows
+        FROM rejected_events WHERE {_ENTERED} GROUP BY 1, 2
+        UNION ALL SELECT {_MINUTE}, site_id, rows FROM erased_rows WHERE {_ENTERED} AND kind IN ('rejected', 'refused')
+    ) AS ever GROUP BY 1, 2
 )
 SELECT minute, site_id, coalesce(received, 0) AS received, coalesce(rejected, 0) AS rejected,
     coalesce(click_rows, 0) AS click_rows, coalesce(rejected_rows, 0) AS rejected_rows
@@ -122,16 +127,21 @@ WITH reader AS (
     UNION ALL
     SELECT NULL, stream, entry_ms, entry_seq, site_id, 1
     FROM rejected_events WHERE {_ENTERED} AND code = 'refused_by_postgres'
+    UNION ALL
+    SELECT partition, stream, entry_ms, entry_seq, site_id, rows
+    FROM erased_rows WHERE {_ENTERED} AND kind IN ('clicks', 'refused')
 ), kept AS (
     SELECT "window", {_MINUTE} AS minute, site_id, sum(click_rows)::bigint AS click_rows
     FROM entered JOIN reader ON entered.partition = reader.partition OR entered.stream = reader.counts
     WHERE entry_ms < judged_ms AND (entry_ms, entry_seq) >= (first_ms, first_seq)
         AND (entry_ms, entry_seq) <= (counted_ms, counted_seq)
     GROUP BY 1, 2, 3
+), found AS (
+    SELECT stream, entry_ms, site_id, 1 AS rows FROM late_clicks WHERE {_ENTERED}
+    UNION ALL SELECT stream, entry_ms, site_id, rows FROM erased_rows WHERE {_ENTERED} AND kind = 'late'
 ), late AS (
-    SELECT reader."window", {_MINUTE} AS minute, site_id, count(*) AS late_rows
-    FROM late_clicks JOIN reader USING (stream)
-    WHERE {_ENTERED} AND entry_ms < judged_ms GROUP BY 1, 2, 3
+    SELECT reader."window", {_MINUTE} AS minute, site_id, sum(rows)::bigint AS late_rows
+    FROM found JOIN reader USING (stream) WHERE entry_ms < judged_ms GROUP BY 1, 2, 3
 )
 SELECT "window", minute, site_id, coalesce(clicks, 0) AS clicks, coalesce(click_rows, 0) AS click_rows,
     coalesce(duplicates, 0) AS duplicates, coalesce(told.late, 0) AS late, coalesce(late_rows, 0) AS late_rows,
@@ -148,6 +158,7 @@ WITH told AS (
 ), closed AS (
     SELECT "window", site_id, sum(events)::bigint AS closed_events FROM (
         SELECT "window", site_id, events FROM sessions
+        UNION ALL SELECT "window", site_id, rows FROM erased_rows WHERE kind = 'sessions'
         UNION ALL SELECT "window", site_id, events FROM dropped_rows WHERE table_name = 'sessions'
     ) AS ever GROUP BY 1, 2
 ), open AS (

@@ -51,7 +51,12 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         keys = Keys(settings.namespace)
-        engine = open_database(settings.database_url, application_name="clickloom-api")
+        engine = open_database(
+            settings.database_url,
+            application_name="clickloom-api",
+            pool_size=settings.database_pool,
+            statement_timeout_us=settings.query_timeout_us,
+        )
         async with open_redis(settings.redis_url) as redis:
             publisher = Publisher(
                 redis, keys=keys, partitions=settings.partitions, durable=settings.ingest_durability == "disk"

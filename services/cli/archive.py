@@ -70,7 +70,7 @@ def archive_trouble(archive: ArchiveStatus) -> str | None:
 def forget_archive(database_url: str) -> None:
     """Keep nothing for the archive any more. Its files stay. Raises InvalidSetting, ServerUnavailable."""
     try:
-        with psycopg.connect(libpq_url(database_url), connect_timeout=10) as connection:
+        with psycopg.connect(libpq_url(database_url, application_name="clickloom-readers")) as connection:
             if connection.execute(_LOCKED.encode()).fetchone():
                 raise InvalidSetting("the archive is being written: take ARCHIVE_URL out of the persisters first")
             if not connection.execute("DELETE FROM archives RETURNING 1").fetchone():

@@ -17,7 +17,7 @@ from services.persister.recount import SUMS, Check, Difference, check_rollups
 def read(settings: Settings) -> Check:
     """Raises ServerUnavailable."""
     try:
-        with psycopg.connect(libpq_url(settings.database_url), application_name="clickloom-check") as connection:
+        with psycopg.connect(libpq_url(settings.database_url, application_name="clickloom-check")) as connection:
             return check_rollups(connection)
     except psycopg.errors.UndefinedTable as error:
         raise ServerUnavailable("the database's schema is not this version's: run `clickloom migrate`") from error

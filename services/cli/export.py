@@ -19,6 +19,9 @@ from clickloom.settings import Settings
 _SNAPSHOT = "BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
+SESSION_SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO"}
+
+
 def check_span(begin: datetime | None, end: datetime | None) -> None:
     """Raises InvalidInput: a file is always of a whole hour, so that one written again takes its own place."""
     for name, moment in (("--from", begin), ("--to", end)):
@@ -39,13 +42,8 @@ def export(
     check_span(begin, end)
     target = _place(settings, place)
     try:
-        with psycopg.connect(
-            libpq_url(settings.database_url),
-            application_name="clickloom-export",
-            options="-c TimeZone=UTC -c DateStyle=ISO",
-            connect_timeout=10,
-            autocommit=True,
-        ) as connection:
+        url = libpq_url(settings.database_url, application_name="clickloom-export", session=SESSION_SETTINGS)
+        with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_SNAPSHOT)
             yield from _write(connection, target, table=table, form=form, begin=begin, end=end or _this_hour())
     except psycopg.errors.UndefinedTable as error:

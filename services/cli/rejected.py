@@ -156,9 +156,7 @@ def _read(connection: psycopg.Connection[Any], choice: Choice, order: str, **mor
 
 def _connect(settings: Settings) -> psycopg.Connection[Any]:
     try:
-        return psycopg.connect(
-            libpq_url(settings.database_url), autocommit=True, application_name="clickloom-rejected", connect_timeout=10
-        )
+        return psycopg.connect(libpq_url(settings.database_url, application_name="clickloom-rejected"), autocommit=True)
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split())
         raise ServerUnavailable(f"the PostgreSQL of DATABASE_URL does not answer: {reason}") from error

@@ -26,7 +26,7 @@ def apply(settings: Settings, *, dry_run: bool) -> list[Expired]:
 
 async def _apply(settings: Settings, dry_run: bool) -> list[Expired]:
     retention, today = Retention(settings.retention_days()), datetime.now(UTC).date()
-    url = libpq_url(settings.database_url)
+    url = libpq_url(settings.database_url, application_name="clickloom-retention")
     async with await psycopg.AsyncConnection.connect(url, application_name="clickloom-retention") as connection:
         return await (expired if dry_run else drop_expired)(connection, retention, today)
 

@@ -72,7 +72,9 @@ def score_database(truth: Truth, database_url: str, *, wait_s: float) -> Score:
     """Against the tables, read again until all agrees or `wait_s` have passed. Raises ServerUnavailable."""
     deadline = time.monotonic() + wait_s
     try:
-        with psycopg.connect(libpq_url(database_url), autocommit=True) as connection:
+        with psycopg.connect(
+            libpq_url(database_url, application_name="clickloom-score"), autocommit=True
+        ) as connection:
             while True:
                 last = time.monotonic() >= deadline
                 if last or _all_there(connection, truth):

@@ -12,7 +12,7 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from clickloom.connect import memory_of, sqlalchemy_url
+from clickloom.connect import libpq_url, memory_of
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, Layout, read_layout
 from clickloom.memory import HighWater
@@ -116,7 +116,7 @@ async def _add_window(redis: Redis, keys: Keys, row: ReaderRow, number: int) -> 
 
 async def _persisted(database_url: str) -> Persisted | None:
     """None: Postgres does not answer, or was never migrated."""
-    url = sqlalchemy_url(database_url).replace("postgresql+psycopg://", "postgresql://", 1)
+    url = libpq_url(database_url, application_name="clickloom-status")
     try:
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True) as connection:
             running = await connection.execute(

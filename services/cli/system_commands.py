@@ -20,6 +20,7 @@ from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.archive import ARCHIVE, forget_archive
+from services.cli.erase import erase_person
 from services.cli.options import moment_of
 from services.cli.up import up as run_everything
 
@@ -67,6 +68,23 @@ def ledger(
     else:
         accounting.print_ledger(found)
     raise typer.Exit(0 if found.balanced and (found.settled or not wait) else 1)
+
+
+@commands.command()
+def erase(
+    user: Annotated[str, typer.Option(help="the user_id")],
+    site: Annotated[str | None, typer.Option(help="only on this one")] = None,
+    wait: Annotated[float, typer.Option(min=0, help="seconds to give the services for what is on its way")] = 60.0,
+) -> None:
+    """Erase a person: clicks, sessions, late clicks, rejected events and open sessions, on all devices.
+
+    Sessionizers and persister must run. What comes after the command was given is new, and stays. If it fails, or is
+    cut short, give it again. docs/operations.md says what it does not reach.
+    """
+    erased = asyncio.run(erase_person(load_settings(), user, site, within_s=wait))
+    console = Console(highlight=False, soft_wrap=True)
+    gone = f"{erased.clicks:,} clicks, {erased.sessions:,} sessions, {erased.late:,} late clicks"
+    console.print(f"erased {gone}, {erased.rejected:,} rejected events")
 
 
 @commands.command()

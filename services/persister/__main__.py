@@ -6,9 +6,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy.engine import make_url
 
-from clickloom.connect import open_redis, sqlalchemy_url
+from clickloom.connect import POOL_WAIT_S, libpq_url, open_redis
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
@@ -23,20 +22,21 @@ from services.persister.upkeep import keep_up
 PARALLEL = 4  # streams written at once
 # A process that is paused, or a machine that is gone, must not keep its streams from the others. Postgres ends the
 # transaction, which holds a stream's lock, when it has waited for so long.
-OPTIONS = "-c idle_in_transaction_session_timeout=10s"
+LIMITS = {"idle_in_transaction_session_timeout": "10s"}
+# How long the pool tries by itself to replace a connection, ever more slowly; after that it is tried anew at each step.
+REPLACED_WITHIN_S = 5
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Raises ServerUnavailable if the database has another schema than this software needs."""
     keys, windows = Keys(settings.namespace), settings.parsed_windows()
     await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows, persisting=True)
-    url = make_url(sqlalchemy_url(settings.database_url)).set(drivername="postgresql")
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
-        url.render_as_string(hide_password=False),
+        libpq_url(settings.database_url, application_name="clickloom-persister", session=LIMITS),
         min_size=1,
         max_size=PARALLEL + 1,  # and one for the upkeep
-        timeout=5,  # s; a store that is away must not hold up a stop
-        kwargs={"application_name": "clickloom-persister", "options": OPTIONS},
+        timeout=POOL_WAIT_S,
+        reconnect_timeout=REPLACED_WITHIN_S,
         open=False,
     )
     gc.freeze()

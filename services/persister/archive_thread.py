@@ -5,7 +5,6 @@ import contextlib
 import threading
 from typing import Any
 
-from clickloom.connect import libpq_url
 from clickloom.lake.places import place_of
 from clickloom.settings import Settings
 from services.persister.archiver import Archiver
@@ -18,7 +17,7 @@ async def keep_archive(settings: Settings, stop: asyncio.Event) -> None:
     if not settings.archive_url:
         return
     archiver = Archiver(
-        libpq_url(settings.database_url),
+        settings.database_url,
         place_of(settings.archive_url),
         seconds=settings.archive_seconds,
         rows=settings.archive_rows,

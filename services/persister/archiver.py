@@ -9,6 +9,7 @@ from psycopg import sql
 from psycopg.errors import ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
 from psycopg.types.json import Jsonb
 
+from clickloom.connect import libpq_url
 from clickloom.errors import InvalidInput, ServerUnavailable
 from clickloom.lake.columns import Format
 from clickloom.lake.files import write_hours, writer_of
@@ -23,11 +24,8 @@ log = structlog.get_logger()
 POLL_S = 5.0
 LONGEST_WAIT_S = 60.0
 _LOCK = 0x636C6B6C61  # "clkla": one archiver at a time
-# One that is paused, or lost with its machine, must not keep the archive from the others for ever.
-OPTIONS = (
-    "-c TimeZone=UTC -c DateStyle=ISO -c idle_session_timeout=5min"
-    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
-)
+# One that is paused must not keep the archive from the others for ever.
+SESSION_SETTINGS = {"TimeZone": "UTC", "DateStyle": "ISO", "idle_session_timeout": "5min"}
 
 
 class Archiver:
@@ -53,13 +51,8 @@ class Archiver:
         failures = 0
         while not self._stopped.is_set():
             try:
-                with psycopg.connect(
-                    self._database_url,
-                    application_name="clickloom-archive",
-                    options=OPTIONS,
-                    connect_timeout=5,
-                    autocommit=True,
-                ) as connection:
+                url = libpq_url(self._database_url, application_name="clickloom-archive", session=SESSION_SETTINGS)
+                with psycopg.connect(url, autocommit=True) as connection:
                     failures = self._serve(connection, failures)
             except (UndefinedTable, UndefinedColumn) as error:
                 reason = f"the database's schema is not this version's ({error.diag.message_primary})"

@@ -68,7 +68,8 @@ class StreamReader:
         2. Read the entries after the cursor; from the start, if Redis has lost the one at which it stands.
         3. Write their rows, each of which is idempotent, and count in the ledger what it has not counted yet.
         4. Move the cursor and commit.
-        5. Show the cursor as a consumer group in Redis.
+        5. Show the cursor as a consumer group in Redis; or begin anew, if Redis was started again since 2 without
+           some of what was read.
 
         A crash before 4 ends leaves the tables as they were; a crash after it leaves rows and cursor moved together,
         and only the group behind, which the next commit puts right.
@@ -81,7 +82,8 @@ class StreamReader:
             if locked is None:
                 return False
             cursor, rollbacks = locked
-            if await lost_cursor(self._redis, self._source.stream, PERSISTER, cursor):
+            lost, server = await lost_cursor(self._redis, self._source.stream, PERSISTER, cursor)
+            if lost:
                 cursor, rollbacks = await self._begin_anew(connection, cursor), rollbacks + 1
             account = await read_account(connection, self._source.scope)
             rows = Rows(self._source.stream, account, rollbacks)
@@ -94,7 +96,10 @@ class StreamReader:
                 await self._move(connection, last, rows.watermark_us)
         self._known = last
         _count(rows)
-        await show_cursor(self._redis, self._source.stream, PERSISTER, last, since=cursor, entries=count)
+        if not await show_cursor(
+            self._redis, self._source.stream, PERSISTER, last, since=cursor, entries=count, read_from=server
+        ):
+            await self._read_anew()
         return more
 
     async def _lock(self, connection: Connection) -> tuple[str, int] | None:
@@ -146,6 +151,11 @@ class StreamReader:
             if split_id(cursor) > split_id(await last_id(self._redis, self._source.stream)):
                 cursor = await self._begin_anew(connection, cursor)
         self._known = cursor
+
+    async def _read_anew(self) -> None:
+        async with self._pool.connection() as connection, connection.transaction():
+            if locked := await self._lock(connection):
+                self._known = await self._begin_anew(connection, locked[0])
 
     async def _begin_anew(self, connection: Connection, cursor: str) -> str:
         """Redis came back without entries up to the cursor. New ones may have got ids before it: look at all again."""

@@ -14,6 +14,11 @@ local function commit(keys, args)
   local meta, committed_us, watermark_us, changelog, numbers, segment, dropped = unpack(args, 8, 14)
   if redis.call('GET', lease) ~= token then return 'fenced' end
   if tonumber(redis.call('HGET', progress, 'commits') or 0) ~= number - 1 then return 'rolled back' end
+  -- Some of what was read may be lost, though no commit is: our connection mends itself, and we read on behind it.
+  local here = server()
+  if redis.call('HGET', progress, 'server') ~= here and between(clicks, since, cursor) ~= tonumber(entries) then
+    return 'input lost'
+  end
 
   if segment ~= '' then redis.call('HSET', state, number, segment) end
   for at = 15, 14 + dropped do redis.call('HDEL', state, args[at]) end
@@ -25,7 +30,7 @@ local function commit(keys, args)
   redis.call('XADD', metrics, '*', 'b', numbers)
 
   redis.call('HSET', progress, 'commits', number, 'cursor', cursor, 'meta', meta,
-    'committed_us', committed_us, 'watermark_us', watermark_us)
+    'committed_us', committed_us, 'watermark_us', watermark_us, 'server', here)
   redis.call('PEXPIRE', lease, lease_ms)
   show(clicks, reader, since, cursor, tonumber(entries))
   return 'done'

@@ -5,11 +5,13 @@ of the log is outdated, a commit writes what still counts of the oldest segments
 (see docs/decisions/0002-commit-by-function.md).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 
 from clickloom.errors import UnknownVersion
+from clickloom.keys import Person
 from clickloom.wire import encode
 
 VERSION = 1
@@ -45,10 +47,12 @@ class Segments:
     def __init__(self) -> None:
         self._newest: dict[str, int] = {}  # visitor → number of the segment and bytes of the value, in one integer
         self._visitors: dict[int, Sequence[str]] = {}  # oldest segment first
+        self._forgotten: dict[int, Sequence[str]] = {}  # by segment
         self._bytes: dict[int, int] = {}
         self._stored_bytes = 0
         self._live_bytes = 0
         self._dropped: list[int] = []
+        self._still_forgotten: list[str] = []  # as only dropped segments said, of older ones that stay
 
     def restore(self, number: int, stored: bytes, sessions: dict[str, bytes]) -> None:
         """Take back one segment, the oldest first, and bring the sessions up to it. Raises UnknownVersion."""
@@ -63,16 +67,41 @@ class Segments:
         visitors: list[str] = []
         while self._stored_bytes > (1 + OUTDATED_SHARE) * self._live_bytes + SLACK_BYTES and len(visitors) < REWRITTEN:
             oldest = next(iter(self._visitors))
-            members = self._visitors.pop(oldest)
-            visitors += [visitor for visitor in members if self._newest.get(visitor, -1) >> _BYTES_BITS == oldest]
-            self._stored_bytes -= self._bytes.pop(oldest)
-            self._dropped.append(oldest)
+            del self._forgotten[oldest]
+            visitors += self._drop(oldest)
         return visitors
+
+    def expel(self, person: Person) -> list[str]:
+        """Drop every segment that names the person; returns the others in them, to be written once more with the next.
+
+        The cut must not have the person any more.
+        """
+        naming = [number for number in self._visitors if any(map(person.owns, self._named(number)))]
+        visitors = [visitor for number in naming for visitor in self._drop(number)]
+        forgotten = [visitor for number in naming for visitor in self._forgotten.pop(number)]
+        self._still_forgotten += [visitor for visitor in forgotten if not person.owns(visitor)]
+        mask = (1 << _BYTES_BITS) - 1
+        theirs = list(filter(person.owns, self._newest))
+        self._live_bytes -= sum(self._newest.pop(visitor) & mask for visitor in theirs)
+        return [visitor for visitor in visitors if not person.owns(visitor)]
+
+    def _named(self, number: int) -> Iterator[str]:
+        return chain(self._visitors[number], self._forgotten[number])
+
+    def _drop(self, number: int) -> list[str]:
+        """The visitors whose newest sessions the segment holds."""
+        members = self._visitors.pop(number)
+        self._stored_bytes -= self._bytes.pop(number)
+        self._dropped.append(number)
+        return [visitor for visitor in members if self._newest.get(visitor, -1) >> _BYTES_BITS == number]
 
     def add(self, number: int, sessions: dict[str, bytes], forgotten: Sequence[str]) -> tuple[bytes, list[int]]:
         """The segment of commit `number`, empty if nothing changed, and the numbers of those that it replaces."""
         dropped, self._dropped = self._dropped, []
-        segment = Segment(VERSION, sessions, [visitor for visitor in forgotten if visitor in self._newest])
+        still, self._still_forgotten = self._still_forgotten, []
+        gone = [visitor for visitor in forgotten if visitor in self._newest]
+        gone += [visitor for visitor in still if visitor not in self._newest and visitor not in sessions]
+        segment = Segment(VERSION, sessions, gone)
         if not (segment.sessions or segment.forgotten):
             return b"", dropped
         value = encode(segment)
@@ -90,5 +119,6 @@ class Segments:
             live_bytes -= newest.pop(visitor, 0) & mask
         self._live_bytes = live_bytes
         self._visitors[number] = list(segment.sessions)
+        self._forgotten[number] = segment.forgotten
         self._bytes[number] = size
         self._stored_bytes += size

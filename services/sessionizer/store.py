@@ -21,7 +21,11 @@ from services.sessionizer.segments import Segments
 SEGMENTS = 4  # read at once: one reply must not hold Redis for long
 RESTORED = 2_000  # visitors restored before others get their turn
 
-_REASONS = {"fenced": "its lease has ended, or is another's", "rolled back": "Redis has lost its last commits"}
+_REASONS = {
+    "fenced": "its lease has ended, or is another's",
+    "rolled back": "Redis has lost its last commits",
+    "input lost": "Redis has lost entries that were read",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,9 @@ class Store:
     async def commit(self, commit: Commit) -> None:
         """Move state, output and cursor on in one Redis Function.
 
-        1. The fence: the lease's key must hold our epoch, and the last commit must be the one that we know of. Else
-           nothing is written and Fenced is raised: another worker took over, or Redis lost its last commits.
+        1. The fence: the lease's key must hold our epoch, the last commit must be the one that we know of, and if the
+           server is another than at that one all entries that we have read since must be there. Else nothing is
+           written and Fenced is raised: another worker took over, or Redis lost its last commits, or input.
         2. State: the changed sessions as one segment, outdated segments dropped, ids seen and dropped.
         3. Output: the changelog's rows, the commit's numbers.
         4. Progress: count of commits, cursor, watermark; the lease renewed; the cursor shown as a consumer group.
@@ -171,7 +176,7 @@ class Store:
             *changes.seen_added.values(),
         ]
         outcome = as_bytes(await FUNCTIONS.call(self._redis, "commit", keys, arguments)).decode()
-        if outcome == "rolled back":
+        if outcome in ("rolled back", "input lost"):
             ROLLED_BACK.labels(part.window).inc()
         if outcome != "done":
             raise Fenced(f"{commit.lease}: {_REASONS[outcome]}")

@@ -11,13 +11,12 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys
 from clickloom.layout import read_layout
-from clickloom.streams import Reader, next_id, readers_of, split_id
+from clickloom.streams import Reader, next_id, readers_of, split_id, trim_to
 from clickloom.times import MINUTE_US, now_us
 
 log = structlog.get_logger()
 
 UNREAD_KEPT_MS = 60 * MINUTE_US // 1_000  # of streams that are only watched: metrics, and all that nobody is to store
-TRIMMED = 1_000  # entries at once: a long way to trim must not hold Redis
 
 
 def least_kept(readers: Iterable[Reader], *, now_ms: int, retention_ms: int) -> str:
@@ -66,7 +65,5 @@ class Trimmer:
     async def _trim_to(self, stream: str, first_kept: str) -> None:
         if self._trimmed.get(stream) == first_kept:
             return
-        while await self._redis.xtrim(stream, minid=first_kept, approximate=True, limit=TRIMMED):
-            pass
-        await self._redis.xtrim(stream, minid=first_kept, approximate=False)  # the rest of one node
+        await trim_to(self._redis, stream, first_kept)
         self._trimmed[stream] = first_kept

@@ -71,7 +71,7 @@ async def judge(settings: Settings, truths: Sequence[Truth], *, within_s: float,
 
 async def _look(redis: Redis, settings: Settings, truths: Sequence[Truth]) -> Verdict:
     verdict = Verdict(findings=await _troubles(redis, settings))
-    with psycopg.connect(libpq_url(settings.database_url), autocommit=True) as connection:
+    with psycopg.connect(libpq_url(settings.database_url, application_name="chaos"), autocommit=True) as connection:
         _count(verdict, connection)
         for truth in truths:
             verdict.findings += _against_truth(verdict, connection, truth, settings.database_url)

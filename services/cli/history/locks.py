@@ -42,7 +42,7 @@ async def writing(database_url: str, owner: int) -> AsyncIterator[Connection]:
 
     Raises ServerUnavailable if the run has ended.
     """
-    async with await psycopg.AsyncConnection.connect(database_url, application_name="clickloom-import") as found:
+    async with await psycopg.AsyncConnection.connect(database_url) as found:
         connection = cast("Connection", found)
         async with connection.transaction():
             await connection.execute(f"SELECT pg_advisory_xact_lock_shared({_WRITING})".encode())

@@ -70,10 +70,10 @@ class Request:
 
 def run(request: Request, settings: Settings, progress: Progress) -> Report:
     """Raises InvalidInput, ServerUnavailable, OSError. Interrupted, it ends when the buckets in work are loaded."""
-    url = libpq_url(settings.database_url)
+    url = _url(settings)
     began = time.monotonic()
     try:
-        with psycopg.connect(url, autocommit=True, application_name="clickloom-import") as found:
+        with psycopg.connect(url, autocommit=True) as found:
             connection = cast("psycopg.Connection[tuple[object, ...]]", found)
             owner = begin_run(connection)
             with temporary_folder(request.folder) as folder:
@@ -86,6 +86,10 @@ def run(request: Request, settings: Settings, progress: Progress) -> Report:
         raise ServerUnavailable(f"the PostgreSQL of DATABASE_URL does not answer: {reason}") from error
     report.seconds = time.monotonic() - began
     return report
+
+
+def _url(settings: Settings) -> str:
+    return libpq_url(settings.database_url, application_name="clickloom-import")
 
 
 class _Run:
@@ -105,7 +109,7 @@ class _Run:
         self._folder = folder
         self._progress = progress
         self._now_us = now_us()
-        self._url = libpq_url(settings.database_url)
+        self._url = _url(settings)
         self._report = Report()
 
     def all(self) -> Report:

@@ -15,14 +15,15 @@ from tests.services.api.conftest import serving
 from tests.services.api.ingest.test_native import problem
 
 SOON_S = 6
+EVENT = {"user_id": 64, "device_id": "computer", "client_event": "a", "client_timestamp": "2021-02-26T13:31:00"}
 
 
 async def test_it_lives_and_can_serve(api: AsyncClient) -> None:
     assert (await api.get("/healthz")).json() == {"status": "ok"}
-    assert (await api.get("/readyz")).json() == {"status": "ok", "ingest": "open"}
+    assert (await api.get("/readyz")).json() == {"status": "ok", "ingest": "open", "queries": "open"}
 
 
-async def test_without_redis_or_postgres_it_lives_but_says_soon_that_it_cannot_serve(
+async def test_without_redis_it_lives_but_says_soon_that_it_cannot_serve_and_without_postgres_that_it_cannot_answer(
     settings: Settings, store_folder: Path
 ) -> None:
     with embedded_valkey(store_folder / "valkey", {"save": ""}) as redis_url:
@@ -37,15 +38,18 @@ async def test_without_redis_or_postgres_it_lives_but_says_soon_that_it_cannot_s
                 os.kill(server, signal.SIGCONT)
                 assert (await api.get("/readyz")).status_code == 200
         async with serving(moved) as api:
-            assert (await fault(api)).startswith("postgres: ")
+            ready = await api.get("/readyz")
+            assert ready.status_code == 200, "a load balancer must not cut ingest off"
+            assert ready.json()["queries"].startswith("postgres: ")
+            assert (await api.post("/v1/events", json=EVENT)).status_code == 202
             assert (await api.get("/healthz")).status_code == 200
             answer = await api.get("/v1/sessions")
             assert "ask again" in problem(answer, 503)["detail"]
             assert int(answer.headers["retry-after"]) > 0
     async with serving(moved) as api:
-        both = await fault(api)
-        assert "redis: " in both
-        assert "postgres: " in both
+        neither = problem(await api.get("/readyz"), 503)
+        assert neither["detail"].startswith("redis: ")
+        assert neither["queries"].startswith("postgres: ")
 
 
 async def fault(api: AsyncClient) -> str:
@@ -55,11 +59,11 @@ async def fault(api: AsyncClient) -> str:
     return str(detail)
 
 
-async def test_a_database_without_the_schema_is_not_ready(settings: Settings, store_folder: Path) -> None:
+async def test_a_database_without_the_schema_is_told(settings: Settings, store_folder: Path) -> None:
     with embedded_postgres(store_folder) as url:
         bare = settings.model_copy(update={"database_url": url.replace("/clickloom?", "/postgres?")})
         async with serving(bare) as api:
-            assert "stream_cursors" in problem(await api.get("/readyz"), 503)["detail"]
+            assert "stream_cursors" in (await api.get("/readyz")).json()["queries"]
 
 
 async def test_the_metrics_are_prometheus_text(api: AsyncClient) -> None:

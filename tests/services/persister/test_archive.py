@@ -12,6 +12,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
+from clickloom.connect import libpq_url
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.lake.hours import Connection
@@ -19,7 +20,7 @@ from clickloom.lake.places import Folder
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.wire import FIELD, encode
-from services.persister.archiver import OPTIONS, Archiver
+from services.persister.archiver import SESSION_SETTINGS, Archiver
 from services.persister.partitions import Connection as AsyncConnection
 from services.persister.retention import Retention, drop_expired
 from tests.clicks import click
@@ -43,7 +44,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    with psycopg.connect(database_url, options=OPTIONS, autocommit=True) as connection:
+    url = libpq_url(database_url, application_name="clickloom-archive", session=SESSION_SETTINGS)
+    with psycopg.connect(url, autocommit=True) as connection:
         yield connection
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clickloom.errors import UnknownVersion
+from clickloom.keys import SEPARATOR, Person, visitor_key
 from services.sessionizer import segments as module
 from services.sessionizer.segments import Segments, decode_segment
 
@@ -22,8 +23,13 @@ class Log:
         self.stored: dict[int, bytes] = {}
         self.newest: dict[str, bytes] = {}
 
-    def commit(self, number: int, changed: dict[str, bytes | None]) -> None:
-        again = {visitor: self.newest[visitor] for visitor in self.segments.outdated()}
+    def commit(self, number: int, changed: dict[str, bytes | None], gone: Person | None = None) -> None:
+        """`gone`: is expelled, of whom the newest values forget everything before `changed`."""
+        rewritten = self.segments.outdated()
+        if gone:
+            rewritten += self.segments.expel(gone)
+            self.newest = {key: value for key, value in self.newest.items() if not gone.owns(key)}
+        again = {visitor: self.newest[visitor] for visitor in rewritten if visitor in self.newest}
         written = {**again, **{visitor: value for visitor, value in changed.items() if value is not None}}
         forgotten = [visitor for visitor, value in changed.items() if value is None]
         for visitor in forgotten:
@@ -48,6 +54,11 @@ def no_slack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLACK_BYTES", 0)
 
 
+visits = st.dictionaries(
+    st.sampled_from([visitor_key(site, user, "d") for site in "xy" for user in "abc"]),
+    st.none() | st.binary(max_size=20),
+    max_size=4,
+)
 changes = st.dictionaries(st.sampled_from("abcdef"), st.none() | st.binary(max_size=20), max_size=4)
 
 
@@ -89,3 +100,22 @@ def test_a_visitor_that_came_and_went_between_two_commits_leaves_no_trace() -> N
 def test_a_segment_of_a_later_version_stops_the_reader() -> None:
     with pytest.raises(UnknownVersion, match="version 2"):
         decode_segment(msgspec.msgpack.encode([2, {}, []]))
+
+
+actions = st.lists(st.tuples(visits, st.sampled_from([None, None, None, *"abc"])), max_size=30)
+
+
+@given(actions, st.integers(0, 30))
+def test_who_was_expelled_is_in_no_segment_and_all_others_are_as_they_were(
+    commits: list[tuple[dict[str, bytes | None], str | None]], at: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SLACK_BYTES", 0)
+        log = Log()
+        for number, (changed, gone) in enumerate(commits, start=1):
+            if number == at:
+                log.segments, _ = log.restored()
+            log.commit(number, changed, Person(None, gone) if gone else None)
+            assert log.restored()[1] == log.newest
+            if gone and not any(key.split(SEPARATOR)[1] == gone for key in changed):
+                assert not any(f"{SEPARATOR}{gone}{SEPARATOR}".encode() in value for value in log.stored.values())

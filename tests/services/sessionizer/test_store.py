@@ -10,7 +10,7 @@ from clickloom.connect import open_redis
 from clickloom.errors import Fenced
 from clickloom.keys import Keys
 from clickloom.settings import Settings
-from clickloom.streams import Reader, as_bytes, readers_of
+from clickloom.streams import Reader, readers_of
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
 from clickloom.windows.rules import Rules
@@ -28,11 +28,15 @@ from tests.proxy import proxy_before
 PART = Part(2, "visits")
 WINDOW = SessionWindow("visits", gap_us=10 * SECOND_US)
 RULES = Rules(out_of_orderness_us=0)
+ENTRIES = 6
 POLICY = CommitPolicy(interval_us=250_000, sessions=20_000)
 
 
 @pytest.fixture
-def store(redis: Redis, keys: Keys) -> Store:
+async def store(redis: Redis, keys: Keys) -> Store:
+    """With the entries 1-0, 2-0 and so on, whatever the test says is in them."""
+    for number in range(1, ENTRIES + 1):
+        await redis.xadd(keys.clicks(PART.partition), {"b": "x"}, id=f"{number}-0")
     return Store(redis, keys=keys, lease_us=60 * SECOND_US)
 
 
@@ -115,6 +119,25 @@ async def test_a_commit_onto_a_redis_that_lost_the_last_one_writes_nothing(
     assert await everything(redis, keys) == before
 
 
+async def test_a_commit_of_entries_that_a_redis_started_anew_has_lost_writes_nothing(
+    redis: Redis, keys: Keys, store: Store
+) -> None:
+    """Though no commit is lost, and others came since, behind which the connection that mended itself read on."""
+    served = await take(store)
+    served.apply(["1-0"], [batch(click(1))])
+    await store.commit(served.take_commit(0))
+    await redis.hset(keys.progress(PART.window, PART.partition), "server", "the one before")
+    await redis.xdel(keys.clicks(PART.partition), "2-0")
+    served.apply(["2-0", "3-0"], [batch(click(2)), batch(click(3))])
+    before = await everything(redis, keys)
+    with pytest.raises(Fenced, match="lost entries that were read"):
+        await store.commit(served.take_commit(0))
+    assert await everything(redis, keys) == before
+    again = await take(store)
+    again.apply(["3-0"], [batch(click(3))])
+    await store.commit(again.take_commit(0))
+
+
 async def test_a_new_owner_goes_on_exactly_where_the_last_commit_was(redis: Redis, keys: Keys, store: Store) -> None:
     first = click(1, event_id="same")
     batches = [batch(first, click(5)), batch(click(8), first), batch(click(30, user="65")), batch(click(99))]
@@ -142,13 +165,11 @@ async def test_a_redis_that_is_full_still_takes_a_commit(redis: Redis, store: St
 
 
 async def test_the_cursor_is_shown_as_a_consumer_group_with_its_lag(redis: Redis, keys: Keys, store: Store) -> None:
-    stream = keys.clicks(PART.partition)
-    ids = [as_bytes(await redis.xadd(stream, {"b": "x"})).decode() for _ in range(5)]
     served = await take(store)
-    served.apply([ids[0]], [None])
-    served.apply([ids[1]], [None])
+    served.apply(["1-0"], [None])
+    served.apply(["2-0"], [None])
     await store.commit(served.take_commit(0))
-    assert await readers_of(redis, stream) == [Reader("visits", ids[1], 3)]
+    assert await readers_of(redis, keys.clicks(PART.partition)) == [Reader("visits", "2-0", ENTRIES - 2)]
 
 
 async def test_a_part_that_another_took_while_it_was_loaded_is_given_up(

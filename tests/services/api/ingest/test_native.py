@@ -69,7 +69,7 @@ async def test_an_event_of_four_fields_is_in_the_stream_when_the_answer_comes(
     rows = Rows("")
     add_clicks(0, rows, (1, 0), (await entries(redis, settings))[0])
     values = unpacked(rows.clicks[0])
-    assert values[7:12] == [b"default", b"64", b"computer", b"computer", b"beer_vitrine_nav"]
+    assert values[8:13] == [b"default", b"64", b"computer", b"computer", b"beer_vitrine_nav"]
     assert int.from_bytes(values[5] or b"", "big") + PG_EPOCH_US == parse_time("2021-02-26T13:31:00")
     assert batch.event_ids[0][14] == "7", "an id of version 7 is made if there is none"
 
