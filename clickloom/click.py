@@ -176,7 +176,7 @@ def _check_details(click: Click) -> None:
     details = click.details()
     if details is None:
         return
-    if click.revenue is not None and not _is_money(click.revenue):
+    if click.revenue is not None and not is_money(click.revenue):
         message = f"revenue: must be a decimal below 10^{REVENUE_DIGITS} with at most {REVENUE_DECIMALS} decimals"
         raise RejectedInput("invalid_revenue", message)
     for name in _DETAILS:
@@ -200,7 +200,8 @@ def _check_value(name: str, value: object, depth: int = 0) -> None:
             _check_value(name, member, depth + 1)
 
 
-def _is_money(amount: Decimal) -> bool:
+def is_money(amount: Decimal) -> bool:
+    """Whether it can be a revenue."""
     exponent = amount.as_tuple().exponent
     if not isinstance(exponent, int):  # NaN or infinite
         return False

@@ -66,7 +66,7 @@ class Pressure:
 
 
 async def send_patiently(
-    send: Callable[[], Awaitable[None]], pressure: Pressure, waiting: Callable[[str, bool], None]
+    send: Callable[[], Awaitable[object]], pressure: Pressure, waiting: Callable[[str, bool], None]
 ) -> None:
     """Send as soon as Redis has room, and again if it was full or away; what is sent twice is found by its event_id.
 

@@ -2,6 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.asyncio.client import Pipeline
@@ -9,9 +12,42 @@ from redis.asyncio.client import Pipeline
 from clickloom.click import Click
 from clickloom.durability import ON_DISK_WITHIN_MS
 from clickloom.keys import Keys, partition_of
-from clickloom.wire import FIELD, RecordBatch, RejectedEvent, encode
+from clickloom.streams import split_id
+from clickloom.wire import FIELD, EntryId, RecordBatch, RejectedEvent, encode
 
 BATCH_CLICKS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Of a click in `clicks:{p}`, as the table `clicks` has it too."""
+
+    partition: int
+    entry: EntryId
+    row: int
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where clicks are that were published together. Most callers never ask, so it is not told apart before."""
+
+    entries: Sequence[tuple[int, Sequence[Click]]]  # partition and clicks of each
+    ids: Sequence[bytes]  # of the entries, in order
+
+    def position(self, click: Click) -> Position:
+        """Of one of the very objects that were published."""
+        return self._positions[id(click)]
+
+    @cached_property
+    def _positions(self) -> dict[int, Position]:
+        return {
+            id(click): Position(partition, split_id(entry_id.decode()), row)
+            for (partition, clicks), entry_id in zip(self.entries, self.ids, strict=True)
+            for row, click in enumerate(clicks)
+        }
+
+
+NOWHERE = Placed((), ())
 
 
 class Publisher:
@@ -24,16 +60,19 @@ class Publisher:
         self._keys = keys
         self._partitions = partitions
 
-    async def publish(self, clicks: Sequence[Click], *, arrival_us: int) -> None:
+    async def publish(self, clicks: Sequence[Click], *, arrival_us: int) -> Placed:
+        """Where each click is."""
         by_partition: defaultdict[int, list[Click]] = defaultdict(list)
         for click in clicks:
             by_partition[partition_of(click.key, self._partitions)].append(click)
         async with self._redis.pipeline(transaction=False) as pipe:
+            entries: list[tuple[int, list[Click]]] = []
             for partition, members in by_partition.items():
                 for start in range(0, len(members), BATCH_CLICKS):
-                    batch = RecordBatch.of(members[start : start + BATCH_CLICKS], arrival_us)
+                    entries.append((partition, members[start : start + BATCH_CLICKS]))
+                    batch = RecordBatch.of(entries[-1][1], arrival_us)
                     pipe.xadd(self._keys.clicks(partition), {FIELD: encode(batch)})
-            await self._send(pipe)
+            return Placed(entries, await self._send(pipe))
 
     async def reject(self, events: Sequence[RejectedEvent]) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
@@ -50,12 +89,12 @@ class Publisher:
                 pipe.xadd(self._keys.clicks(partition), {FIELD: encode(batch)})
             await self._send(pipe)
 
-    async def _send(self, pipe: Pipeline) -> None:
-        """Raises TimeoutError if the disk is too slow."""
+    async def _send(self, pipe: Pipeline) -> list[Any]:
+        """What Redis answered to each. Raises TimeoutError if the disk is too slow."""
         if not self._durable:
-            await pipe.execute()
-            return
+            return await pipe.execute()
         pipe.waitaof(1, 0, ON_DISK_WITHIN_MS)  # after the writes and on their connection: it waits for these
-        *_, (on_disk, _) = await pipe.execute()
+        *answers, (on_disk, _) = await pipe.execute()
         if not on_disk:
             raise TimeoutError(f"Redis has not brought it to its disk within {ON_DISK_WITHIN_MS} ms")
+        return answers

@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from clickloom.errors import InvalidSetting
 from clickloom.memory import Amount, parse_amount
+from clickloom.signing_keys import SigningKeys, parse_signing_keys
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_windows
@@ -27,6 +28,10 @@ def _names(value: object) -> object:
     return frozenset(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
 
 
+def _signing_keys(value: object) -> object:
+    return parse_signing_keys(value) if isinstance(value, str) else value
+
+
 def _is_loopback(host: str) -> bool:
     with contextlib.suppress(ValueError):
         return ip_address(host).is_loopback
@@ -36,6 +41,8 @@ def _is_loopback(host: str) -> bool:
 Duration = Annotated[int, BeforeValidator(_duration)]  # µs; written 30m, 10s, 24h
 Memory = Annotated[Amount, NoDecode, BeforeValidator(_amount)]  # written 80%, 512MB
 Names = Annotated[str | frozenset[str], BeforeValidator(_names)]  # written a, b, c
+
+Signers = Annotated[SigningKeys, NoDecode, BeforeValidator(_signing_keys)]  # written ACCESS_KEY:SECRET:SITE ...
 
 
 class Settings(BaseSettings):
@@ -90,7 +97,8 @@ class Settings(BaseSettings):
         description="how far ahead of the server an event time may be",
     )
     conversion_events: Names = Field(
-        frozenset({"beer_checkout", "order_completed"}), description="events that make a session converted"
+        frozenset({"beer_checkout", "order_completed", "Order Completed"}),
+        description="events that make a session converted",
     )
     bounce_us: Duration = Field(
         20_000_000, ge=0, alias="BOUNCE", description="a shorter session without conversion is bounced"
@@ -137,6 +145,10 @@ class Settings(BaseSettings):
         "on",
         pattern="^(on|off)$",
         description="whether events and questions need a key; off is only for an address of this machine alone",
+    )
+    kinesis_keys: Signers = Field(
+        {},
+        description="who may put records by the Kinesis protocol: ACCESS_KEY:SECRET:SITE, several between blanks",
     )
     rate_limit_key: str = Field("off", description="events that one write key may send, as 60000/1m")
     rate_limit_address: str = Field("off", description="events that one address may send, as 6000/1m")

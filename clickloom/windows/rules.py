@@ -13,7 +13,7 @@ class Rules:
     out_of_orderness_us: int = 10 * SECOND_US
     allowed_lateness_us: int = 5 * MINUTE_US
     future_bound_us: int = 5 * MINUTE_US
-    conversion_events: frozenset[str] = frozenset({"beer_checkout", "order_completed"})
+    conversion_events: frozenset[str] = frozenset({"beer_checkout", "order_completed", "Order Completed"})
     bounce_us: int = 20 * SECOND_US
     bots: bool = False  # whether their clicks make sessions
 

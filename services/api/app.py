@@ -11,7 +11,9 @@ from clickloom.settings import Settings
 from services.api import health, ledger, live, problems, query
 from services.api.access import AccessKeys
 from services.api.ingest import native
+from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
+from services.api.ingest.segment import routes as segment
 from services.api.ingest.sender import SCHEME
 from services.api.resources import lifespan_of
 
@@ -28,11 +30,12 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
         lifespan=lifespan_of(settings, stop, access),
     )
     problems.install(app)
-    app.add_middleware(PagesMaySend, access=access, paths=native.PATHS)
-    for part in (native, query, ledger, live, health):
+    app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | segment.PATHS)
+    for part in (native, segment, kinesis, query, ledger, live, health):
         app.include_router(part.router)
     _describe_write_keys(app)
-    for path, endpoint in native.HOT.items():  # FastAPI's own routes, which come after, then only describe these
+    # FastAPI's own routes of the ways in, which come after these, only describe them.
+    for path, endpoint in (native.HOT | segment.HOT | kinesis.HOT).items():
         app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
     return app
 
@@ -43,7 +46,7 @@ def _describe_write_keys(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         document = describe()
-        document["components"].setdefault("securitySchemes", {}).update(SCHEME)
+        document["components"].setdefault("securitySchemes", {}).update({**SCHEME, **kinesis.SCHEME})
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]  # the way that FastAPI's documentation has it

@@ -15,6 +15,7 @@ from clickloom.keys import Keys
 from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
+from clickloom.signing_keys import SigningKeys
 from services.api.access import AccessKeys
 from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
@@ -32,8 +33,11 @@ class Resources:
     feed: LiveFeed
     access: AccessKeys
     limits: Limits
+    signing_keys: SigningKeys
     privacy: Privacy
     keys: Keys
+    partitions: int
+    stream_retention_us: int
     windows: tuple[str, ...]
     future_bound_us: int
 
@@ -75,7 +79,10 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     limits=Limits(
                         key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
                     ),
+                    signing_keys=settings.kinesis_keys,
                     keys=keys,
+                    partitions=settings.partitions,
+                    stream_retention_us=settings.stream_retention_us,
                     windows=tuple(window.name for window in settings.parsed_windows()),
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,

@@ -20,11 +20,16 @@ from clickloom.times import from_datetime, now_us
 from clickloom.wire import MAX_PAYLOAD
 from services.api.ingest import native
 from services.api.ingest.events import Terms, sort_events
+from services.api.ingest.kinesis import operations as kinesis
 from services.api.ingest.privacy import Privacy
 
 AT_ONCE = 500
 
-_PARSED = (native.SOURCE, "generator")  # sources whose payload is an event as `POST /v1/events` takes it
+_PARSED = (
+    native.SOURCE,
+    kinesis.SOURCE,
+    "generator",
+)  # sources whose payload is an event as `POST /v1/events` takes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _progress(file: str) -> Progress:
     return progress
 
 
-async def _begin(first: Awaitable[None]) -> None:
+async def _begin(first: Awaitable[object]) -> None:
     try:
         await first
     except RedisError as error:
@@ -144,7 +144,7 @@ class Patient:
         self._away_since: float | None = None
         self._told = ""
 
-    async def send(self, send: Callable[[], Awaitable[None]]) -> None:
+    async def send(self, send: Callable[[], Awaitable[object]]) -> None:
         await send_patiently(send, self._pressure, self._wait)
         self._away_since = None
         self._tell("")

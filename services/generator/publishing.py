@@ -81,7 +81,7 @@ class Feed:
         """All visits may close."""
         await self._send(partial(self._publisher.end_input, watermark_us=watermark_us, arrival_us=arrival_us))
 
-    async def _send(self, send: Callable[[], Awaitable[None]]) -> None:
+    async def _send(self, send: Callable[[], Awaitable[object]]) -> None:
         await send_patiently(send, self._pressure, self._wait)
         if self._waiting:
             log.info("redis.takes_again")

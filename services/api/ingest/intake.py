@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from clickloom.click import DEFAULT_SITE
 from clickloom.errors import RejectedInput
 from clickloom.metrics import EVENTS_ACCEPTED, EVENTS_REJECTED
+from clickloom.publish import NOWHERE, Placed
 from clickloom.times import now_us
 from clickloom.wire import MAX_PAYLOAD, RejectedEvent
 from services.api.ingest.events import Rejection, Sorted, Terms
@@ -48,25 +49,27 @@ class Intake:
 
     def admit(self, events: int) -> dict[str, str]:
         """Count that many events, at least one, against the limits; headers that tell what is left. Raises Problem."""
-        key_id = self.sender.key.key_id if self.sender.key is not None else None
+        sender = self.sender
         return self.resources.limits.take(
-            max(1, events), key_id=key_id, address=self.sender.address, now_s=time.monotonic()
+            max(1, events), key_id=sender.key_id, address=sender.address, now_s=time.monotonic()
         )
 
-    async def store(self, found: Sorted) -> None:
-        """Returns when the clicks, and what was refused, are in the streams. Raises Problem."""
+    async def store(self, found: Sorted) -> Placed:
+        """Returns when the clicks, and what was refused, are in the streams: where the clicks are. Raises Problem."""
+        placed = NOWHERE
         rejected = [self._rejected_event(rejection) for rejection in found.rejected]
         try:
             async with asyncio.timeout(STORED_WITHIN_S):
                 if rejected:
                     await self.resources.publisher.reject(rejected)
                 if found.clicks:
-                    await self.resources.lingering.publish(found.clicks)
+                    placed = await self.resources.lingering.publish(found.clicks)
         except (RedisError, OSError, TimeoutError) as error:
             raise _unavailable("the stream cannot take events now") from error
         EVENTS_ACCEPTED.inc(len(found.clicks))
         for rejection in found.rejected:
             EVENTS_REJECTED.labels(rejection.code).inc()
+        return placed
 
     async def refuse(self, error: RejectedInput, body: bytes) -> Problem:
         """A body of which nothing can be used is kept as one rejected event; the problem to raise."""

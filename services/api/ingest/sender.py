@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
-from clickloom.access import AccessKey
 from services.api.access import unknown_key
 from services.api.problems import Problem, documented
 from services.api.resources import Resources
@@ -27,23 +26,19 @@ SCHEME = {"write key": {"type": "http", "scheme": "bearer", "description": "`cli
 class Sender:
     """Of one request."""
 
-    key: AccessKey | None  # None while AUTH is off
+    key_id: str | None  # None while AUTH is off
+    site_id: str | None  # that the key binds
     address: str
     user_agent: str | None = None  # of the visitor: a page's request has it, a server's its own program's
-
-    @property
-    def site_id(self) -> str | None:
-        """That the key binds."""
-        return None if self.key is None else self.key.sites[0]
 
 
 def sender_of(resources: Resources, request: Request, text: str | None = None) -> Sender:
     """The sender, by the key in `text`, or else in a header or the address. Raises Problem: 401, 403 or 503."""
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     origin = request.headers.get("origin")
     user_agent = None if origin is None else request.headers.get("user-agent", "")[:MAX_USER_AGENT]
     if resources.access.off:
-        return Sender(None, address, user_agent)
+        return Sender(None, None, address, user_agent)
     text = text or key_text(request.headers, request.query_params)
     if text is None:
         raise unknown_key(_NEEDED)
@@ -54,7 +49,12 @@ def sender_of(resources: Resources, request: Request, text: str | None = None) -
         raise Problem(403, "a read key cannot send events, and has no place in a page; send with a write key")
     if origin is not None and not key.allows_origin(origin):
         raise Problem(403, f"this key is not for pages of {origin}; it is for {', '.join(key.origins)}")
-    return Sender(key, address, user_agent)
+    return Sender(key.key_id, key.sites[0], address, user_agent)
+
+
+def address_of(request: Request) -> str:
+    """Of the sender; empty for one on a socket without any."""
+    return request.client.host if request.client else ""
 
 
 def key_text(headers: Mapping[str, str], query: Mapping[str, str]) -> str | None:

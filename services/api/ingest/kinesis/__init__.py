@@ -1,0 +1,1 @@
+"""The part of Amazon Kinesis Data Streams' API that producers use."""
