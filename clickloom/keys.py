@@ -83,6 +83,10 @@ class Keys:
         """What finds every bucket's key."""
         return self._name("seen", window, f"{{{partition}}}", "*")
 
+    def salt(self, day: int) -> str:
+        """String that expires: what ids of visitors who keep none are made with on that day since 1970."""
+        return self._name("salt", "{0}", day)
+
     def lease(self, window: str, partition: int) -> str:
         """String that expires: epoch and name of the worker that may commit."""
         return self._name("lease", window, f"{{{partition}}}")

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from clickloom.settings import Settings
 from services.api import health, ledger, live, problems, query
 from services.api.access import AccessKeys
-from services.api.ingest import native
+from services.api.ingest import native, pixel, script, tracker
 from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
 from services.api.ingest.segment import routes as segment
@@ -30,12 +30,12 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
         lifespan=lifespan_of(settings, stop, access),
     )
     problems.install(app)
-    app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | segment.PATHS)
-    for part in (native, segment, kinesis, query, ledger, live, health):
+    app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
+    for part in (native, tracker, pixel, script, segment, kinesis, query, ledger, live, health):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.
-    for path, endpoint in (native.HOT | segment.HOT | kinesis.HOT).items():
+    for path, endpoint in (native.HOT | tracker.HOT | segment.HOT | kinesis.HOT).items():
         app.router.routes.insert(0, Route(path, endpoint, methods=["POST"]))
     return app
 

@@ -20,6 +20,7 @@ from services.api.access import AccessKeys
 from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
 from services.api.ingest.privacy import Privacy
+from services.api.ingest.visitors import DailyVisitors
 from services.api.limits import Limits, parse_quota
 
 
@@ -30,6 +31,7 @@ class Resources:
     pressure: Pressure
     publisher: Publisher
     lingering: LingeringPublisher
+    visitors: DailyVisitors
     feed: LiveFeed
     access: AccessKeys
     limits: Limits
@@ -74,6 +76,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     pressure=pressure,
                     publisher=publisher,
                     lingering=LingeringPublisher(publisher),
+                    visitors=DailyVisitors(redis, keys),
                     feed=feed,
                     access=access,
                     limits=Limits(

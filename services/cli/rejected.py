@@ -18,7 +18,7 @@ from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.times import from_datetime, now_us
 from clickloom.wire import MAX_PAYLOAD
-from services.api.ingest import native
+from services.api.ingest import native, tracker
 from services.api.ingest.events import Terms, sort_events
 from services.api.ingest.kinesis import operations as kinesis
 from services.api.ingest.privacy import Privacy
@@ -28,6 +28,7 @@ AT_ONCE = 500
 _PARSED = (
     native.SOURCE,
     kinesis.SOURCE,
+    tracker.SOURCE,
     "generator",
 )  # sources whose payload is an event as `POST /v1/events` takes it
 

@@ -35,7 +35,7 @@ class Intake:
     def of(cls, resources: Resources, sender: Sender, *, source: str) -> "Intake":
         """Of a request that comes now. Raises Problem if the stream takes nothing."""
         if resources.pressure.trouble:
-            raise _unavailable(resources.pressure.trouble)
+            raise unavailable(resources.pressure.trouble)
         terms = Terms(
             received_us=now_us(),
             future_bound_us=resources.future_bound_us,
@@ -65,7 +65,7 @@ class Intake:
                 if found.clicks:
                     placed = await self.resources.lingering.publish(found.clicks)
         except (RedisError, OSError, TimeoutError) as error:
-            raise _unavailable("the stream cannot take events now") from error
+            raise unavailable("the stream cannot take events now") from error
         EVENTS_ACCEPTED.inc(len(found.clicks))
         for rejection in found.rejected:
             EVENTS_REJECTED.labels(rejection.code).inc()
@@ -88,5 +88,6 @@ class Intake:
         )
 
 
-def _unavailable(reason: str) -> Problem:
+def unavailable(reason: str) -> Problem:
+    """To a client that is to send the same again."""
     return Problem(503, f"{reason}; send them again", headers={"Retry-After": RETRY_AFTER_S})

@@ -42,7 +42,7 @@ def _text(description: str) -> dict[str, Any]:
     return {"schema": {"type": "string", "description": description}}
 
 
-_BODY: dict[str, Any] = {
+BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
@@ -66,7 +66,7 @@ class Taken(BaseModel):
 
 
 _REFUSED = {"index": 0, "code": "invalid_field", "message": "Object missing required field `user_id`"}
-_PROBLEMS = {
+PROBLEMS = {
     **REFUSALS,
     **documented(400, "the body is no JSON: Input data was truncated", code="malformed_json"),
     **documented(408, "the body did not arrive within 10 s; send smaller batches"),
@@ -84,8 +84,8 @@ _PROBLEMS = {
     description=f"At most {MAX_EVENTS} events and {MAX_BYTES} bytes, gzip or not.\n\n202 when every event that is not"
     " listed in `rejected` is in the stream: a bad event does not harm its neighbours. 422 if none was good.",
     response_model=Taken,
-    responses=_PROBLEMS,
-    openapi_extra=_BODY | {"security": SECURITY},
+    responses=PROBLEMS,
+    openapi_extra=BODY | {"security": SECURITY},
 )
 async def post_events(request: Request) -> JSONResponse:
     resources = resources_of(request)
@@ -98,14 +98,14 @@ async def post_events(request: Request) -> JSONResponse:
     left = intake.admit(len(raws))
     found = sort_events(raws, intake.terms)
     await intake.store(found)
-    return _answer(found, left)
+    return answer(found, left)
 
 
 def _is_lines(request: Request) -> bool:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower() in LINES
 
 
-def _answer(found: Sorted, left: dict[str, str]) -> JSONResponse:
+def answer(found: Sorted, left: dict[str, str]) -> JSONResponse:
     rejected = [_refused(rejection) for rejection in found.rejected]
     if rejected and not found.clicks:
         more = f", and {len(rejected) - 1} more" if len(rejected) > 1 else ""

@@ -32,10 +32,13 @@ class Sender:
     user_agent: str | None = None  # of the visitor: a page's request has it, a server's its own program's
 
 
-def sender_of(resources: Resources, request: Request, text: str | None = None) -> Sender:
-    """The sender, by the key in `text`, or else in a header or the address. Raises Problem: 401, 403 or 503."""
+def sender_of(resources: Resources, request: Request, text: str | None = None, *, origin: str | None = None) -> Sender:
+    """The sender, by the key in `text`, or else in a header or the address. Raises Problem: 401, 403 or 503.
+
+    origin: of the page, if the browser does not say it in the header that is for that.
+    """
     address = address_of(request)
-    origin = request.headers.get("origin")
+    origin = request.headers.get("origin", origin)
     user_agent = None if origin is None else request.headers.get("user-agent", "")[:MAX_USER_AGENT]
     if resources.access.off:
         return Sender(None, None, address, user_agent)

@@ -3,13 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
 import uvicorn
 from httpx import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import ASGIApp
 
+from clickloom.access import Kind, make_key
+from clickloom.access_table import keep_key
 from clickloom.lifecycle import listen
 from clickloom.session import Session
 from clickloom.settings import Settings
@@ -22,14 +28,18 @@ from tests.processes import until
 from tests.sessions import changelog
 
 Keep = Callable[..., Awaitable[None]]
+Make = Callable[..., Awaitable[str]]
+
+SHOP = "https://shop.example"
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[AsyncClient]:
-    """A client of an API that serves as long as the block lasts."""
+async def serving(settings: Settings, before: Callable[[ASGIApp], ASGIApp] | None = None) -> AsyncIterator[AsyncClient]:
+    """A client of an API that serves as long as the block lasts; `before` puts something before the API."""
     listener = listen("127.0.0.1", 0)
     stop = asyncio.Event()
-    server = Server(uvicorn.Config(create_app(settings, stop=stop), log_level="warning"))
+    app: ASGIApp = create_app(settings, stop=stop)
+    server = Server(uvicorn.Config(before(app) if before else app, log_level="warning"))
     task = asyncio.create_task(server.serve([listener]))
 
     async def started() -> bool:
@@ -61,3 +71,21 @@ def keep(settings: Settings) -> Keep:
             await write(connection, rows)
 
     return keep
+
+
+@pytest.fixture
+def make(engine: AsyncEngine) -> Make:
+    """A key's text; it is known to an API that starts afterwards."""
+
+    async def make(kind: Kind, *sites: str, **more: Any) -> str:
+        told = {"origins": [], "scopes": ["read"] if kind == "read" else [], "created_at": datetime.now(UTC), **more}
+        text, key = make_key(kind, name="a test's", sites=sites, **told)
+        await keep_key(engine, key)
+        return text
+
+    return make
+
+
+@pytest.fixture
+def locked(settings: Settings) -> Settings:
+    return settings.model_copy(update={"auth": "on"})

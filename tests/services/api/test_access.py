@@ -1,7 +1,7 @@
 """Keys, tried by somebody who wants to get in without one that fits."""
 
 import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,38 +10,16 @@ from httpx import AsyncClient
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clickloom.access import AccessKey, Kind, digest_of, make_key
-from clickloom.access_table import keep_key, read_keys, revoke_key
+from clickloom.access import AccessKey, digest_of, make_key
+from clickloom.access_table import read_keys, revoke_key
 from clickloom.errors import InvalidSetting
 from clickloom.settings import Settings, load_settings
 from services.api.access import LOOK_S
 from tests.conftest import Select
 from tests.processes import until
-from tests.services.api.conftest import Keep, serving
+from tests.services.api.conftest import SHOP, Keep, Make, serving
 from tests.services.api.ingest.test_native import EVENT, batches, problem
 from tests.sessions import session
-
-Make = Callable[..., Awaitable[str]]
-
-SHOP = "https://shop.example"
-
-
-@pytest.fixture
-def make(engine: AsyncEngine) -> Make:
-    """A key's text; it is known to an API that starts afterwards."""
-
-    async def make(kind: Kind, *sites: str, **more: Any) -> str:
-        told = {"origins": [], "scopes": ["read"] if kind == "read" else [], "created_at": datetime.now(UTC), **more}
-        text, key = make_key(kind, name="a test's", sites=sites, **told)
-        await keep_key(engine, key)
-        return text
-
-    return make
-
-
-@pytest.fixture
-def locked(settings: Settings) -> Settings:
-    return settings.model_copy(update={"auth": "on"})
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""The tracker in a real browser."""
