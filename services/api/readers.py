@@ -23,10 +23,11 @@ UNREADABLE = {
 
 def readable_sites(request: Request, credentials: Credentials) -> tuple[str, ...]:
     """The sites that the request's key may ask about; none means all. Raises Problem."""
-    return _sites(request, credentials, "read")
+    return sites_for(request, credentials, "read")
 
 
-def _sites(request: Request, credentials: Credentials, scope: Scope) -> tuple[str, ...]:
+def sites_for(request: Request, credentials: Credentials, scope: Scope) -> tuple[str, ...]:
+    """The sites that the request's key opens for that; none means all. Raises Problem."""
     access = resources_of(request).access
     if access.off:
         return ()

@@ -25,6 +25,7 @@ from services.persister.recount import check_rollups
 from tests.chaos.verdict import against_batch
 from tests.clicks import click
 from tests.conftest import Select
+from tests.end_to_end.api import asking
 from tests.flow import BUSY, WINDOWS
 from tests.processes import PATIENCE_S, Process, Start, until
 
@@ -235,3 +236,25 @@ async def test_what_can_be_no_user_is_said_in_one_line(clickloom: Command) -> No
     said = await clickloom("erase", "--user", "")
     assert said.returncode == 1
     assert said.stderr.splitlines() == ["clickloom: user: '' cannot be one: 1 to 128 characters, as events have it"]
+
+
+async def test_the_api_erases_a_person_of_the_sites_that_its_key_is_of(
+    start: Start, publisher: Publisher, redis: Redis, settings: Settings, select: Select, clickloom: Command
+) -> None:
+    await both(start)
+    person = [click(number, user=GONE, site_id=site) for number in range(3) for site in ("shop", "blog")]
+    await publisher.publish(person, arrival_us=now_us())
+    made = [await clickloom("keys", "create", "read", "--name", "a", "--site", "shop", *more)
+            for more in ((), ("--scope", "admin"))]  # fmt: skip
+    reader, admin = ({"authorization": f"Bearer {one.stdout.strip()}"} for one in made)
+    await settled(redis, settings)
+    async with asking(start("api", PORT="0", AUTH="on")) as client:
+        path = f"/v1/users/{GONE}"
+        assert (await client.delete(path)).status_code == 401
+        assert "no scope admin" in (await client.delete(path, headers=reader)).json()["detail"]
+        assert (await client.delete(path, headers=admin, params={"site_id": "blog"})).status_code == 403
+        assert (await client.delete("/v1/users/" + "x" * 129, headers=admin)).status_code == 422
+        answer = await client.delete(path, headers=admin)
+        assert (answer.status_code, answer.json()["clicks"]) == (200, 3), answer.text
+    assert select("SELECT site_id, count(*) FROM clicks GROUP BY 1") == [("blog", 3)]
+    await balanced(settings)
