@@ -153,10 +153,10 @@ async def test_a_disk_that_is_full_stops_the_cursor_until_there_is_room(
 
 FILLED = "clicks_20010909"
 FILLER = f"""
-INSERT INTO {FILLED} SELECT arrived_at, partition, entry_ms, entry_seq, -number, event_id, 'filler', user_id, device_id,
-  device_type, client_event, client_timestamp, page_url, referrer, utm_source, utm_medium, utm_campaign,
-  jsonb_build_object('filler', repeat('x', 1800))
-FROM (SELECT * FROM {FILLED} LIMIT 1) AS one, generate_series(1, 10000) AS number
+INSERT INTO {FILLED} SELECT (jsonb_populate_record(one, jsonb_build_object(
+    'entry_row', -number, 'site_id', 'filler', 'properties', jsonb_build_object('filler', repeat('x', 1800))
+))).*
+FROM (SELECT {FILLED} AS one FROM {FILLED} LIMIT 1) AS filled, generate_series(1, 10000) AS number
 """
 
 
