@@ -162,6 +162,17 @@ DELETE FROM session_rollups kept USING (
 """
 
 
+# What waits for the archive: it is not told of what it would have to forget at once. That a session which it may have
+# is no more it must hear, but of the row it needs uid and begin alone.
+_ERASED = f"{_THEIRS} AND session_uid NOT IN (SELECT session_uid FROM sessions WHERE {_THEIRS})"
+_UNTOLD = f"DELETE FROM session_changes WHERE NOT revoked AND {_ERASED}"
+_NAMELESS = f"""
+UPDATE session_changes SET user_id = '', device_id = '', session_id = '', path = '{{}}', path_offsets_us = '{{}}',
+    entry_url = NULL, referrer = NULL, utm_source = NULL, utm_medium = NULL, utm_campaign = NULL, experiments = NULL
+WHERE revoked AND {_ERASED}
+"""
+
+
 async def _delete_sessions(connection: AsyncConnection, values: Mapping[str, Any]) -> int:
     """And take them from the rollups; nobody else moves these meanwhile, for the changelogs are held."""
     await connection.execute(text(_GONE))
@@ -169,6 +180,8 @@ async def _delete_sessions(connection: AsyncConnection, values: Mapping[str, Any
     await connection.execute(text(_NOTE_SESSIONS))
     await connection.execute(text(_ROLLUPS), {"bounds": list(BOUNDS_S)})
     await connection.execute(text(_CLEAR))
+    for statement in (_UNTOLD, _NAMELESS):
+        await connection.execute(text(statement), values)
     return gone.rowcount
 
 

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -27,6 +28,7 @@ from tests.clicks import click
 from tests.conftest import Select
 from tests.end_to_end.api import asking
 from tests.flow import BUSY, WINDOWS
+from tests.lake.reading import ask
 from tests.processes import PATIENCE_S, Process, Start, until
 
 HOUR = 3_600
@@ -216,6 +218,41 @@ async def publish(publisher: Publisher, clicks: list[Click]) -> None:
     for first in range(0, len(clicks), 20):
         await publisher.publish(clicks[first : first + 20], arrival_us=now_us())
         await asyncio.sleep(0.15)
+
+
+async def test_what_waits_for_the_archive_does_not_name_the_person_and_the_archive_becomes_what_postgres_is(
+    start: Start, publisher: Publisher, redis: Redis, settings: Settings, select: Select, clickloom: Command,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    lake = {"ARCHIVE_URL": str(tmp_path / "lake"), "ARCHIVE_SECONDS": "0.2", "ARCHIVE_ROWS": "50"}
+    sessionizer, persister = start("sessionizer"), start("persister", **lake)
+    await publisher.publish(visits(0, 3 * HOUR), arrival_us=now_us())
+    await until(lambda: archived(select), what="some sessions to be in the archive")
+    persister.stop()
+    persister = start("persister")  # without it what it has to hear of waits
+    await publisher.publish(visits(3 * HOUR, 6 * HOUR, seed=4), arrival_us=now_us())
+    await settled(redis, settings)
+    await until(lambda: minutes_closed(select), what="all rows of the stagger window")
+    assert select(f"SELECT count(*) > 0 FROM session_changes WHERE NOT {OTHERS}") == [(True,)]
+
+    done = await clickloom("erase", "--user", GONE)
+    assert done.returncode == 0, done.stderr
+    assert select("SELECT count(*) FROM session_changes s WHERE s::text LIKE '%secret-person%'") == [(0,)]
+    persister.stop()
+    start("persister", **lake)
+    await until(lambda: all_archived(select), what="the archive to have heard of all")
+    in_archive = ask("SELECT sum(events) FROM sessions", tmp_path / "lake")
+    assert in_archive == select("SELECT sum(events) FROM sessions")
+    assert sessionizer.alive
+
+
+async def archived(select: Select) -> bool:
+    found = "SELECT count(*) > 0 FROM archives WHERE rows_written > 0 AND \"table\" = 'sessions'"
+    return select(found) == [(True,)] and await all_archived(select) and theirs(select)["sessions"] > 0
+
+
+async def all_archived(select: Select) -> bool:
+    return select("SELECT count(*) FROM session_changes") == [(0,)]
 
 
 async def test_without_a_sessionizer_it_says_who_has_not_read_and_how_to_go_on(
