@@ -8,13 +8,13 @@ from hmac import compare_digest
 
 from clickloom.keys import SEPARATOR, Person
 
-_FIELD = "user_id"
+_FIELD = "(?:user_id|userId|anonymousId|previousId)"  # ours, and those of Segment's messages
 _COSTS = {"n": 2**14, "r": 8, "p": 1}  # some tens of milliseconds: ids are few, and could all be tried
 
 
 def mentions(payload: bytes, user_id: str) -> bool:
-    """Whether a rejected event's payload tells of the user: as a `user_id`, also where it is no JSON or cut short; or,
-    in a row or an entry of our own, as a value."""
+    """Whether a rejected event's payload tells of the user: as a `user_id`, or as who a message of Segment's is of,
+    also where it is no JSON or cut short; or, in a row or an entry of our own, as a value."""
     text = payload.decode(errors="replace")
     forms = {user_id, *(json.dumps(user_id, ensure_ascii=plain)[1:-1] for plain in (True, False))}
     value = f"(?:{'|'.join(map(re.escape, forms))})"

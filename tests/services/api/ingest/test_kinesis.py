@@ -59,9 +59,9 @@ def original_events(count: int) -> list[bytes]:
 
 
 async def test_a_record_is_a_click_and_the_answer_says_where_it_is(
-    locked: AsyncClient, redis: Redis, settings: Settings
+    shop_api: AsyncClient, redis: Redis, settings: Settings
 ) -> None:
-    answer = await call(kinesis(locked.base_url), "put_record", StreamName="clicks", Data=DATA, PartitionKey="64")
+    answer = await call(kinesis(shop_api.base_url), "put_record", StreamName="clicks", Data=DATA, PartitionKey="64")
     [click] = await streamed(redis, settings)
     assert (click.site_id, click.user_id, click.client_event) == ("shop", "64", "beer_vitrine_nav")
     assert answer["ShardId"] == shard_id(click.position.partition)
@@ -71,11 +71,11 @@ async def test_a_record_is_a_click_and_the_answer_says_where_it_is(
 
 
 async def test_the_originals_generator_puts_its_events_unchanged(
-    locked: AsyncClient, redis: Redis, settings: Settings
+    shop_api: AsyncClient, redis: Redis, settings: Settings
 ) -> None:
     events = original_events(500)
     records = [{"Data": event, "PartitionKey": str(number)} for number, event in enumerate(events)]
-    answer = await call(kinesis(locked.base_url), "put_records", StreamName="clicks", Records=records)
+    answer = await call(kinesis(shop_api.base_url), "put_records", StreamName="clicks", Records=records)
     assert answer["FailedRecordCount"] == 0
     clicks = {
         (shard_id(click.position.partition), sequence_number(click.position)): click
@@ -88,11 +88,11 @@ async def test_the_originals_generator_puts_its_events_unchanged(
 
 
 async def test_a_bad_record_is_told_and_kept_and_its_neighbours_are_in(
-    locked: AsyncClient, redis: Redis, settings: Settings, keys: Keys
+    shop_api: AsyncClient, redis: Redis, settings: Settings, keys: Keys
 ) -> None:
     bad = [b"", b"no json", b"{}", json.dumps({**EVENT, "client_timestamp": "2071-01-01"}).encode()]
     records = [{"Data": data, "PartitionKey": "a"} for data in (DATA, *bad, DATA)]
-    answer = await call(kinesis(locked.base_url), "put_records", StreamName="clicks", Records=records)
+    answer = await call(kinesis(shop_api.base_url), "put_records", StreamName="clicks", Records=records)
     assert answer["FailedRecordCount"] == 4
     codes = [result.get("ErrorCode") for result in answer["Records"]]
     assert codes == [None, *["InvalidArgumentException"] * 4, None]
@@ -101,15 +101,15 @@ async def test_a_bad_record_is_told_and_kept_and_its_neighbours_are_in(
     assert [(one.source, one.payload) for one in await rejected(redis, keys)] == [("kinesis", data) for data in bad]
 
 
-async def test_one_bad_record_by_itself_is_an_error(locked: AsyncClient) -> None:
-    told = await error_of(kinesis(locked.base_url), "put_record", StreamName="a", Data=b"{}", PartitionKey="a")
+async def test_one_bad_record_by_itself_is_an_error(shop_api: AsyncClient) -> None:
+    told = await error_of(kinesis(shop_api.base_url), "put_record", StreamName="a", Data=b"{}", PartitionKey="a")
     assert told["Error"]["Code"] == "InvalidArgumentException"
     assert "required field `user_id`" in told["Error"]["Message"]
     assert told["ResponseMetadata"]["HTTPStatusCode"] == 400
 
 
-async def test_the_stream_is_described_as_it_is(locked: AsyncClient, settings: Settings) -> None:
-    client = kinesis(locked.base_url)
+async def test_the_stream_is_described_as_it_is(shop_api: AsyncClient, settings: Settings) -> None:
+    client = kinesis(shop_api.base_url)
     summary = (await call(client, "describe_stream_summary", StreamName="any"))["StreamDescriptionSummary"]
     assert (summary["StreamName"], summary["StreamStatus"], summary["OpenShardCount"]) == ("any", "ACTIVE", 4)
     by_arn = await call(client, "describe_stream_summary", StreamARN=summary["StreamARN"])
@@ -123,8 +123,8 @@ async def test_the_stream_is_described_as_it_is(locked: AsyncClient, settings: S
     await asyncio.to_thread(client.get_waiter("stream_exists").wait, StreamName="any")
 
 
-async def test_shards_come_page_by_page(locked: AsyncClient) -> None:
-    client = kinesis(locked.base_url)
+async def test_shards_come_page_by_page(shop_api: AsyncClient) -> None:
+    client = kinesis(shop_api.base_url)
     first = await call(client, "list_shards", StreamName="any", MaxResults=3)
     rest = await call(client, "list_shards", NextToken=first["NextToken"])
     assert [shard["ShardId"][-1] for shard in first["Shards"] + rest["Shards"]] == list("0123")
@@ -135,15 +135,15 @@ async def test_shards_come_page_by_page(locked: AsyncClient) -> None:
     assert len(await asyncio.to_thread(pages.build_full_result)) > 0
 
 
-async def test_a_dry_run_stores_nothing(locked: AsyncClient, redis: Redis, settings: Settings) -> None:
+async def test_a_dry_run_stores_nothing(shop_api: AsyncClient, redis: Redis, settings: Settings) -> None:
     given = {"StreamName": "a", "Data": DATA, "PartitionKey": "a", "DryRun": True}
-    told = await error_of(kinesis(locked.base_url), "put_record", **given)
+    told = await error_of(kinesis(shop_api.base_url), "put_record", **given)
     assert told["Error"]["Code"] == "DryRunOperationException"
     assert await streamed(redis, settings) == []
 
 
-async def test_what_is_not_there_is_said(locked: AsyncClient) -> None:
-    client = kinesis(locked.base_url)
+async def test_what_is_not_there_is_said(shop_api: AsyncClient) -> None:
+    client = kinesis(shop_api.base_url)
     given = {"StreamName": "a", "ShardId": "shardId-0", "ShardIteratorType": "LATEST"}
     told = await error_of(client, "get_shard_iterator", **given)
     assert told["Error"]["Code"] == "UnknownOperationException"

@@ -144,19 +144,19 @@ def test_a_signature_is_good_for_five_minutes_either_way() -> None:
 
 
 async def test_a_wrong_secret_and_an_unknown_key_get_nothing_in(
-    locked: AsyncClient, redis: Redis, settings: Settings, caplog: pytest.LogCaptureFixture
+    shop_api: AsyncClient, redis: Redis, settings: Settings, caplog: pytest.LogCaptureFixture
 ) -> None:
-    wrong = await error_of(kinesis(locked.base_url, secret=SECRET[:-1]), "put_record", **GIVEN)
+    wrong = await error_of(kinesis(shop_api.base_url, secret=SECRET[:-1]), "put_record", **GIVEN)
     assert wrong["Error"]["Code"] == "InvalidSignatureException"
-    unknown = await error_of(kinesis(locked.base_url, access_key="AKIDUNKNOWN"), "put_record", **GIVEN)
+    unknown = await error_of(kinesis(shop_api.base_url, access_key="AKIDUNKNOWN"), "put_record", **GIVEN)
     assert unknown["Error"]["Code"] == "UnrecognizedClientException"
     assert {told["ResponseMetadata"]["HTTPStatusCode"] for told in (wrong, unknown)} == {400}
     assert await streamed(redis, settings) == []
     assert SECRET not in caplog.text
 
 
-async def test_a_body_changed_on_the_way_is_refused(locked: AsyncClient, redis: Redis, settings: Settings) -> None:
-    client = kinesis(locked.base_url)
+async def test_a_body_changed_on_the_way_is_refused(shop_api: AsyncClient, redis: Redis, settings: Settings) -> None:
+    client = kinesis(shop_api.base_url)
 
     def tamper(request: Any, **_: Any) -> None:
         request.body = request.body.replace(b'"a"', b'"b"')
@@ -167,10 +167,10 @@ async def test_a_body_changed_on_the_way_is_refused(locked: AsyncClient, redis: 
 
 
 async def test_a_signature_that_is_too_old_is_refused(
-    locked: AsyncClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    shop_api: AsyncClient, redis: Redis, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.api.ingest.kinesis.routes.now_us", lambda: now_us() + SKEW_US + 5_000_000)
-    told = await error_of(kinesis(locked.base_url), "put_record", **GIVEN)
+    told = await error_of(kinesis(shop_api.base_url), "put_record", **GIVEN)
     assert "Signature expired" in told["Error"]["Message"]
     assert await streamed(redis, settings) == []
 
@@ -181,11 +181,11 @@ async def test_without_any_pair_of_keys_the_setting_is_named(locked_settings: Se
         assert "KINESIS_KEYS" in told["Error"]["Message"]
 
 
-async def test_a_pair_puts_into_its_site_and_no_other(locked: AsyncClient, redis: Redis, settings: Settings) -> None:
+async def test_a_pair_puts_into_its_site_and_no_other(shop_api: AsyncClient, redis: Redis, settings: Settings) -> None:
     other = json.dumps({**json.loads(DATA), "site_id": "blog"}).encode()
-    told = await error_of(kinesis(locked.base_url), "put_record", **{**GIVEN, "Data": other})
+    told = await error_of(kinesis(shop_api.base_url), "put_record", **{**GIVEN, "Data": other})
     assert "this key is of the site shop" in told["Error"]["Message"]
-    answers = await asyncio.gather(*(call(kinesis(locked.base_url), "put_record", **GIVEN) for _ in range(5)))
+    answers = await asyncio.gather(*(call(kinesis(shop_api.base_url), "put_record", **GIVEN) for _ in range(5)))
     assert len({answer["SequenceNumber"] for answer in answers}) == 5
     assert {click.site_id for click in await streamed(redis, settings)} == {"shop"}
 

@@ -101,32 +101,32 @@ async def assert_one_visit(redis: Redis, settings: Settings, keys: Keys) -> None
 
 
 async def test_the_python_client_works_unchanged(
-    locked: AsyncClient, write_key: str, redis: Redis, settings: Settings, keys: Keys
+    shop_api: AsyncClient, write_key: str, redis: Redis, settings: Settings, keys: Keys
 ) -> None:
-    assert await asyncio.to_thread(call_python, str(locked.base_url), write_key) == []
+    assert await asyncio.to_thread(call_python, str(shop_api.base_url), write_key) == []
     await assert_one_visit(redis, settings, keys)
 
 
 async def test_the_python_client_may_pack(
-    locked: AsyncClient, write_key: str, redis: Redis, settings: Settings, keys: Keys
+    shop_api: AsyncClient, write_key: str, redis: Redis, settings: Settings, keys: Keys
 ) -> None:
-    assert await asyncio.to_thread(call_python, str(locked.base_url), write_key, gzip=True) == []
+    assert await asyncio.to_thread(call_python, str(shop_api.base_url), write_key, gzip=True) == []
     await assert_one_visit(redis, settings, keys)
 
 
 async def test_the_node_client_works_unchanged(
-    node_folder: Path, locked: AsyncClient, write_key: str, redis: Redis, settings: Settings, keys: Keys
+    node_folder: Path, shop_api: AsyncClient, write_key: str, redis: Redis, settings: Settings, keys: Keys
 ) -> None:
-    assert await run_node(node_folder, str(locked.base_url), write_key) == ""
+    assert await run_node(node_folder, str(shop_api.base_url), write_key) == ""
     await assert_one_visit(redis, settings, keys)
 
 
 async def test_a_key_that_is_none_is_reported_at_once_and_not_tried_again(
-    node_folder: Path, locked: AsyncClient, redis: Redis, settings: Settings
+    node_folder: Path, shop_api: AsyncClient, redis: Redis, settings: Settings
 ) -> None:
-    [error] = await asyncio.to_thread(call_python, str(locked.base_url), "clw_nonsense")
+    [error] = await asyncio.to_thread(call_python, str(shop_api.base_url), "clw_nonsense")
     assert getattr(error, "status", None) == 401
-    assert "[401]" in await run_node(node_folder, str(locked.base_url), "clw_nonsense")
+    assert "[401]" in await run_node(node_folder, str(shop_api.base_url), "clw_nonsense")
     assert await streamed(redis, settings) == []
 
 
