@@ -52,11 +52,9 @@ async def test_a_browser_that_asks_for_privacy_gets_the_image_and_sends_nothing(
     assert await stored(redis, settings) == []
 
 
-async def test_it_needs_a_key_and_a_page_of_its_origins(
-    make: Make, locked: Settings, redis: Redis, settings: Settings
-) -> None:
+async def test_it_needs_a_key_and_a_page_of_its_origins(make: Make, redis: Redis, settings: Settings) -> None:
     key = await make("write", "shop", origins=[SHOP])
-    async with serving(locked) as api:
+    async with serving(settings.model_copy(update={"auth": "on"})) as api:
         problem(await api.get("/pixel.gif"), 401)
         for page in ("https://other.example/x", f"{SHOP}.other.example/", "http://shop.example/"):
             problem(await api.get(f"/pixel.gif?key={key}", headers={"referer": page}), 403)
