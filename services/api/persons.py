@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.erased import Erased
 from clickloom.erasure import erase, person_of
-from clickloom.errors import InvalidInput, ServerUnavailable
+from clickloom.errors import InvalidInput, InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from services.api.ingest.privacy import Privacy
 from services.api.problems import Problem, documented, documented_parameter, wrong_parameter
@@ -64,7 +64,7 @@ async def erase_user(
     except InvalidInput as error:
         field, _, message = str(error).partition(": ")
         raise wrong_parameter(f"{field}_id", message) from error
-    except (ServerUnavailable, RedisError) as error:
+    except (ServerUnavailable, InvalidSetting, RedisError) as error:
         raise Problem(503, str(error), headers={"Retry-After": "1"}) from error
     return ErasedAnswer(**asdict(erased))
 
