@@ -70,6 +70,7 @@ def _table(report: Report) -> Table:
         "late clicks found", f"{sum(score.late_found or 0 for score in scores):,} of {late:,}", end_section=True
     )
     table.add_row("ledger", "; ".join(verdict.ledger) or "balanced")
+    table.add_row("rollups", "; ".join(verdict.rollups) or "as a recount gives them")
     table.add_row("with input lost", "all agree" if lossy.exact else "DISAGREE")
     table.add_row("still running", f"{len(report.left)}")
     return table

@@ -21,6 +21,7 @@ from services.cli.score import score_database
 from services.cli.status import read_status
 from services.cli.verdict import Score
 from services.generator.truth import Truth
+from services.persister.recount import check_rollups
 from tests.changelog import Sessions, apply
 
 WITNESS = "chaos"  # a reader that keeps changelogs from being trimmed, so that all of them can be walked
@@ -43,6 +44,7 @@ class Verdict:
     scores: dict[str, Score] = field(default_factory=dict)  # by site
     duplicate_rows: int = 0
     ledger: list[str] = field(default_factory=list)  # what does not balance
+    rollups: list[str] = field(default_factory=list)  # what is not as a recount gives it
     findings: list[str] = field(default_factory=list)
 
     @property
@@ -79,6 +81,8 @@ async def _look(redis: Redis, settings: Settings, truths: Sequence[Truth]) -> Ve
             verdict.findings += against_batch(connection, window)
             changelog = await _walk(redis, settings, window.name, verdict.findings)
             verdict.findings += _against_changelog(connection, window.name, changelog)
+        verdict.rollups = _against_recount(connection)
+        verdict.findings += verdict.rollups
     verdict.ledger = await _ledger(settings, verdict.clicks)
     verdict.findings += verdict.ledger
     return verdict
@@ -97,6 +101,12 @@ async def _troubles(redis: Redis, settings: Settings) -> list[str]:
         if not (lags or troubles) or time.monotonic() > deadline:
             return [f"{reader.reader} has a lag of {reader.lag} in {reader.stream}" for reader in lags] + troubles
         await asyncio.sleep(0.05)
+
+
+def _against_recount(connection: Connection) -> list[str]:
+    check = check_rollups(connection)
+    told = [f"rollup {one.place} is {one.kept}, a recount gives {one.recounted}" for one in check.differences]
+    return told[:EXAMPLES]
 
 
 def _count(verdict: Verdict, connection: Connection) -> None:
