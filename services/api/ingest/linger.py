@@ -7,7 +7,7 @@ from clickloom.click import Click
 from clickloom.publish import Placed, Publisher
 from clickloom.times import now_us
 
-LINGER_S = 0.003
+LINGER_S = 0.001
 
 
 class LingeringPublisher:
