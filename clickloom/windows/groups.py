@@ -35,4 +35,5 @@ class Groups(NamedTuple):
 
     def least(self, values: Times) -> list[int]:
         """The least value of each group."""
-        return np.minimum.reduceat(values[self.order], self.starts).tolist()  # type: ignore[no-any-return]
+        found: list[int] = np.minimum.reduceat(values[self.order], self.starts).tolist()
+        return found

@@ -160,8 +160,13 @@ class Intake:
 
     def _reject(self, file: str, place: str, row: int, payload: bytes, code: str, message: str) -> None:
         self.rejected += 1
-        told = {"code": code, "message": message, "payload": payload[:MAX_PAYLOAD]}
-        event = RejectedEvent(rejected_us=self.received_us, source=f"import {file} {place}", **told)  # type: ignore[arg-type]
+        event = RejectedEvent(
+            rejected_us=self.received_us,
+            source=f"import {file} {place}",
+            code=code,
+            message=message,
+            payload=payload[:MAX_PAYLOAD],
+        )
         self._refused.append((row, event))
         if len(self._refused) >= REFUSED_AT_ONCE:
             self._hand_on(file)

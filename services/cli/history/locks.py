@@ -16,6 +16,7 @@ from clickloom.errors import ServerUnavailable
 from services.persister.partitions import Connection
 
 _RUN, _WRITING = 0x636C6B69, 0x636C6B77  # "clki", "clkw"
+_LOOK_S = 0.1
 _ENDING_WITHIN_S = 10.0  # a killed run's session gets this long to end
 
 
@@ -25,7 +26,7 @@ def begin_run(connection: "psycopg.Connection[tuple[object, ...]]") -> int:
     while not _truth(connection, f"SELECT pg_try_advisory_lock({_RUN})"):
         if time.monotonic() > deadline:
             raise ServerUnavailable("another import runs on this database: wait until it has ended")
-        time.sleep(0.1)
+        time.sleep(_LOOK_S)
     with connection.transaction():
         connection.execute(f"SELECT pg_advisory_xact_lock({_WRITING})".encode())
     return connection.info.backend_pid

@@ -17,6 +17,7 @@ from services.cli.history.selection import PRESENT, STANDING, Bounds
 from services.cli.history.staged import Staging, text
 
 _BEHIND_S = 30.0  # a persister that is behind gets this long
+_LOOK_S = 0.25
 
 Database = psycopg.Connection[tuple[object, ...]]
 
@@ -52,7 +53,7 @@ def read_present(
                 return Present(bounds, rollbacks, span[1] + _unsettled(settings) + 1)
         if time.monotonic() > deadline:
             raise ServerUnavailable("the persister is behind: let it run until `clickloom status` shows no lag")
-        time.sleep(0.25)
+        time.sleep(_LOOK_S)
 
 
 def _unsettled(settings: Settings) -> int:
@@ -99,7 +100,8 @@ def _live(connection: Database, changelogs: Sequence[str]) -> tuple[int | None, 
 
 def _moments(bounds: Bounds, longer: int = 0) -> tuple[str, str]:
     """As SQL; not before 1970, where no click is."""
-    return tuple(text(to_datetime(max(0, us)).isoformat()) for us in (bounds.from_us - longer, bounds.to_us))  # type: ignore[return-value]
+    begin, end = (text(to_datetime(max(0, us)).isoformat()) for us in (bounds.from_us - longer, bounds.to_us))
+    return begin, end
 
 
 _MICROSECONDS = "(extract(epoch FROM {0}) * 1000000)::bigint"
