@@ -11,7 +11,7 @@ LINGER_S = 0.001
 
 
 class LingeringPublisher:
-    """Gathers the clicks of a few milliseconds and publishes them as one."""
+    """Gathers the clicks of a moment and publishes them as one."""
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher

@@ -19,7 +19,7 @@ from clickloom.settings import Settings
 from clickloom.streams import START, read_stream
 from clickloom.times import parse_time
 from clickloom.wire import FIELD, RecordBatch, RejectedEvent, decode_batch, decode_rejected
-from services.api.ingest.body import MAX_BYTES
+from services.api.ingest.body import ARRIVES_WITHIN_S, MAX_BYTES
 from services.api.ingest.events import MAX_EVENTS
 from services.cli.embedded import embedded_valkey
 from services.persister.packing import PG_EPOCH_US, unpacked
@@ -160,6 +160,18 @@ async def test_a_beacons_plain_text_is_taken(api: AsyncClient, redis: Redis, set
     assert await clicks(redis, settings) == ["beacon"]
 
 
+async def test_a_body_that_does_not_come_is_not_waited_for(api: AsyncClient) -> None:
+    """Others are served meanwhile."""
+    reader, writer = await asyncio.open_connection(api.base_url.host, api.base_url.port)
+    writer.write(b"POST /v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n{")
+    await writer.drain()
+    assert (await api.post("/v1/events", json=EVENT)).status_code == 202
+    answer = await asyncio.wait_for(reader.read(), timeout=ARRIVES_WITHIN_S + 30)
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not arrive within 10 s" in answer
+    writer.close()
+
+
 async def test_a_client_that_hangs_up_in_the_middle_harms_nobody(api: AsyncClient, caplog: Any) -> None:
     host, port = api.base_url.host, api.base_url.port
     _, writer = await asyncio.open_connection(host, port)
@@ -211,6 +223,12 @@ REFUSED: list[tuple[str, dict[str, Any] | int | str, str, str]] = [
     ("NUL in a name", {**EVENT, "properties": {"a": {"\0": 1}}}, "control_character", "properties: "),
     ("an integer beyond all", {**EVENT, "properties": {"a": [2**64]}}, "invalid_field", "beyond 64 bits"),
     ("deep properties", {**EVENT, "properties": {"a": json.loads("[" * 40 + "]" * 40)}}, "invalid_field", "deeper"),
+    (
+        "properties of 10,000 keys",
+        {**EVENT, "properties": {f"k{n}": n for n in range(10_000)}},
+        "properties_too_large",
+        "8 KiB",
+    ),
     ("large properties", {**EVENT, "properties": {"a": "x" * 9_000}}, "properties_too_large", "8 KiB"),
     ("a revenue out of range", {**EVENT, "revenue": "1e12"}, "invalid_revenue", "revenue: "),
     ("a revenue out of all range", {**EVENT, "revenue": "1e1000000"}, "invalid_revenue", "revenue: "),
