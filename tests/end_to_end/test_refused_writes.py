@@ -77,7 +77,8 @@ REFUSE: dict[str, tuple[str, str, str, str]] = {
     "a trigger of somebody's": (
         "CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not now';END $$;"
         " CREATE TRIGGER no BEFORE INSERT ON clicks FOR EACH ROW EXECUTE FUNCTION no()",
-        "DROP TRIGGER no ON clicks",
+        # not DROP TRIGGER: it locks partitions before their table, and may be the victim of a deadlock
+        "CREATE OR REPLACE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW;END $$",
         "store.refuses",
         "not now",
     ),
