@@ -17,7 +17,8 @@ from clickloom.keys import Keys
 from clickloom.streams import last_id, split_id
 from services.api.balance import SumName, by_window, differences, total
 from services.api.problems import Problem, documented
-from services.api.query import Filter, check_window
+from services.api.query.sessions import Filter
+from services.api.query.windows import check_window
 from services.api.readers import UNREADABLE, Readable, one_site
 from services.api.recount import LONGEST_S, Recount, Span, recount
 from services.api.resources import resources_of

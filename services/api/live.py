@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from services.api.problems import Problem, documented_parameter
-from services.api.query import check_window
+from services.api.query.windows import check_window
 from services.api.readers import UNREADABLE, Readable
 from services.api.resources import resources_of
 

@@ -8,12 +8,13 @@ from uuid import UUID
 import msgspec
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
-from sqlalchemy import RowMapping, Select, func, select, tuple_
+from sqlalchemy import RowMapping, Select, select, tuple_
 
-from clickloom.tables import sessions, stream_cursors
+from clickloom.tables import sessions
 from services.api.problems import Problem, documented, documented_parameter, wrong_parameter
+from services.api.query.windows import check_window, read_as_of
 from services.api.readers import UNREADABLE, Readable, one_site
-from services.api.resources import Resources, resources_of
+from services.api.resources import resources_of
 
 router = APIRouter(tags=["query"])
 
@@ -123,7 +124,7 @@ async def list_sessions(request: Request, sites: Readable, filters: Annotated[Fi
     filters.site_id = one_site(sites, filters.site_id)
     check_window(resources, filters.window)
     async with resources.engine.connect() as connection:
-        as_of = await connection.scalar(_as_of(resources, filters.window))
+        as_of = await read_as_of(connection, resources, filters.window)
         found = (await connection.execute(_page(filters))).mappings().all()
     page, more = found[: filters.limit], len(found) > filters.limit
     return SessionList(
@@ -146,11 +147,6 @@ async def get_session(request: Request, sites: Readable, session_uid: UUID) -> S
     return _answer(row)
 
 
-def check_window(resources: Resources, window: str) -> None:
-    if window not in resources.windows:
-        raise wrong_parameter("window", f"{window!r} is not defined; one of {', '.join(resources.windows)}")
-
-
 def _page(filters: Filters) -> Select[Any]:
     """One row more than the limit tells whether there is a next page."""
     at = sessions.c
@@ -166,13 +162,6 @@ def _page(filters: Filters) -> Select[Any]:
     if filters.cursor is not None:
         statement = statement.where(tuple_(*position) < tuple_(*_position(filters.cursor)))
     return statement.order_by(*(column.desc() for column in position)).limit(filters.limit + 1)
-
-
-def _as_of(resources: Resources, window: str) -> Select[Any]:
-    prefix = resources.keys.sessions(window, 0).removesuffix("{0}")
-    return select(func.min(stream_cursors.c.watermark)).where(
-        stream_cursors.c.stream.startswith(prefix, autoescape=True)
-    )
 
 
 def _utc(moment: datetime) -> datetime:
