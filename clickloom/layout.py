@@ -111,6 +111,19 @@ async def _register(redis: Redis, keys: Keys) -> None:
                 await register_reader(redis, stream, reader)
 
 
+async def add_reader(redis: Redis, keys: Keys, name: str) -> None:
+    """Let every stream that has readers wait for another one too, which begins at the first entry that is kept.
+
+    Raises InvalidSetting if the name is a window's or the persister's.
+    """
+    layout = await read_layout(redis, keys)
+    if name in {*layout.windows, *layout.removed, PERSISTER}:
+        raise InvalidSetting(f"{name!r} is a reader of Clickloom's own: choose another name")
+    for number in range(layout.partitions):
+        for stream in layout.streams(keys, number):
+            await register_reader(redis, stream, name)
+
+
 async def forget_reader(redis: Redis, keys: Keys, name: str) -> list[str]:
     """Let the streams wait for this reader no more; of a window also forget its sessions that are still open.
 

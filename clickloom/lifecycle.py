@@ -48,15 +48,18 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, for a server to listen on. Raises ServerUnavailable if the port is taken."""
+def listen(host: str, port: int, *, setting: str = "PORT") -> socket.socket:
+    """A socket bound to the address, for a server to listen on. Raises ServerUnavailable if the port is taken.
+
+    setting: the port's, for the remedy.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        remedy = "stop what does, or set PORT" if error.errno == errno.EADDRINUSE else "set HOST or PORT"
+        remedy = f"stop what does, or set {setting}" if error.errno == errno.EADDRINUSE else f"set HOST or {setting}"
         raise ServerUnavailable(f"{host}:{port} cannot be listened on ({error.strerror}): {remedy}") from error
     return listener
 

@@ -19,4 +19,10 @@ ARCHIVE_FAILURES = Counter("clickloom_archive_failures", "Times that the archive
 MEMORY_LEVEL = Gauge(
     "clickloom_redis_memory_level", "Memory of Redis over REDIS_HIGH_WATER; more than 1: ingest answers 503"
 )
+LAG = Gauge("clickloom_lag_entries", "Stream entries that a reader has not committed", ["stream", "reader"])
+STORE_FAILURES = Counter("clickloom_store_failures", "Steps that a store which is away, or refuses, ended", ["store"])
+LEDGER_DIFFERENCES = Gauge("clickloom_ledger_differences", "Sums of the ledger that do not balance, when last counted")
+LEDGER_COUNTED = Gauge("clickloom_ledger_counted_timestamp_seconds", "When the ledger was last counted")
+# of clickloom/watch.py, which makes it when it is asked for: name, help
+DUTY_AGE = ("clickloom_duty_age_seconds", "Time since a loop, or a part's commit, was last done, by name")
 LIVE_SUBSCRIBERS = Gauge("clickloom_live_subscribers", "Open streams of live numbers")

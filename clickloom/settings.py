@@ -4,6 +4,7 @@ import contextlib
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -14,6 +15,8 @@ from clickloom.signing_keys import SigningKeys, parse_signing_keys
 from clickloom.times import parse_duration
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_windows
+
+EXAMPLE_PASSWORDS = {"change-me", "postgres", "password"}  # of .env.example, and what everybody tries
 
 
 def _duration(value: object) -> object:
@@ -139,8 +142,21 @@ class Settings(BaseSettings):
     archive_seconds: float = Field(300.0, gt=0, description="how long the archive gathers rows for a file")
     archive_rows: int = Field(500_000, ge=1, description="how many rows the archive gathers for a file")
 
-    host: str = Field("127.0.0.1", description="the address that the API listens on")
+    host: str = Field("127.0.0.1", description="the address that the API, and METRICS_PORT, listen on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
+    metrics_port: int = Field(
+        0,
+        ge=0,
+        le=65535,
+        description="the port on which sessionizer, persister and `clickloom ledger --every` answer /healthz, /readyz"
+        " and /metrics; 0: none",
+    )
+    publish: str = Field(
+        "",
+        pattern=r"^(|\d+|.*:\d+)$",
+        description="where the API's port is published, as 127.0.0.1:8080, if it is (docker compose); to others than"
+        " this machine, the example's passwords are refused",
+    )
     auth: str = Field(
         "on",
         pattern="^(on|off)$",
@@ -175,12 +191,23 @@ class Settings(BaseSettings):
         description="maxmemory of the Valkey that `clickloom up` starts: a share of the machine's memory, or a size",
     )
     log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")
 
     @model_validator(mode="after")
     def _closed_to_others(self) -> Self:
         if self.auth == "off" and not _is_loopback(self.host):
             raise ValueError(f"AUTH: off lets everybody in who reaches {self.host}; bind a HOST of this machine alone")
+        return self
+
+    @model_validator(mode="after")
+    def _no_known_password_in_public(self) -> Self:
+        if self.publish and not _is_loopback(self.publish.rpartition(":")[0].strip("[]")):
+            for setting, url in (("REDIS_URL", self.redis_url), ("DATABASE_URL", self.database_url)):
+                if unquote(urlsplit(url).password or "") in EXAMPLE_PASSWORDS:
+                    raise ValueError(
+                        f"{setting}: has the example's password, and the API is published on {self.publish}; choose"
+                        " another, or publish on 127.0.0.1"
+                    )
         return self
 
     @model_validator(mode="after")

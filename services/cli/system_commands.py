@@ -12,7 +12,7 @@ from rich.console import Console
 import migrations
 from clickloom.connect import open_redis
 from clickloom.keys import Keys
-from clickloom.layout import forget_reader
+from clickloom.layout import add_reader, forget_reader
 from clickloom.settings import Settings, load_settings
 from services.cli import check as checking
 from services.cli import ledger as accounting
@@ -20,8 +20,10 @@ from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.archive import ARCHIVE, forget_archive
+from services.cli.audit import audit
 from services.cli.erase import erase_person
-from services.cli.options import moment_of
+from services.cli.options import duration_of, moment_of
+from services.cli.settings_page import settings_page
 from services.cli.up import up as run_everything
 
 commands = typer.Typer()
@@ -56,11 +58,15 @@ def ledger(
     site: Annotated[str | None, typer.Option(help="only this one's clicks")] = None,
     wait: Annotated[float, typer.Option(min=0, help="seconds to give what is on its way")] = 0.0,
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    every: Annotated[str | None, typer.Option(help="count again and again, as 15m, and tell METRICS_PORT")] = None,
 ) -> None:
     """Whether every click that came in is where it should be; exit 1 if it does not balance.
 
     Also if --wait is given and something is still on its way after that time.
     """
+    if every is not None:
+        audit(duration_of(every), window=window, site_id=site)
+        return
     span = (moment_of(begin) if begin else None, moment_of(end) if end else None)
     found = asyncio.run(accounting.read(load_settings(), *span, window=window, site_id=site, wait_s=wait))
     if as_json:
@@ -143,6 +149,28 @@ async def _status() -> showing.Status:
     settings = load_settings()
     async with open_redis(settings.redis_url) as redis:
         return await showing.read_status(redis, settings)
+
+
+@readers.command()
+def add(name: Annotated[str, typer.Argument(help="of your own; not a window's")]) -> None:
+    """Let the streams wait for a reader of your own: until it is removed, nothing that they hold or get is trimmed.
+
+    Or until its consumer group, which begins at the first entry of each stream, is moved on (XGROUP SETID). A backup
+    does so while it copies one store after the other.
+    """
+    asyncio.run(_add(name))
+
+
+async def _add(name: str) -> None:
+    settings = load_settings()
+    async with open_redis(settings.redis_url) as redis:
+        await add_reader(redis, Keys(settings.namespace), name)
+
+
+@commands.command("settings")
+def list_settings() -> None:
+    """Print every setting with its default, as docs/settings.md has them."""
+    sys.stdout.write(settings_page())
 
 
 @readers.command()

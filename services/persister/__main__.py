@@ -8,10 +8,12 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from clickloom.connect import POOL_WAIT_S, libpq_url, open_redis
+from clickloom.duties import Duties
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
+from clickloom.watch import watched
 from services.persister.archive_thread import keep_archive
 from services.persister.loop import serve_share
 from services.persister.partitions import Connection
@@ -41,7 +43,12 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     )
     gc.freeze()
     gc.set_threshold(200_000, 20, 100)  # rows hold no cycles: looking through thousands of them finds nothing
-    async with open_redis(settings.redis_url) as redis, pool:
+    duties = Duties()
+    async with (
+        watched(duties, host=settings.host, port=settings.metrics_port),
+        open_redis(settings.redis_url) as redis,
+        pool,
+    ):
         readers = [
             StreamReader(source, redis=redis, pool=pool, buffer_rows=settings.buffer_rows)
             for source in sources(keys, partitions=settings.partitions, windows=windows)
@@ -50,7 +57,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_up(pool, Retention(settings.retention_days()), stop))
             for first in range(PARALLEL):
-                group.create_task(_ending(serve_share(readers[first::PARALLEL], stop, pause_s=pause_s), stop))
+                share = serve_share(
+                    readers[first::PARALLEL], stop, pause_s=pause_s, duties=duties, duty=f"share {first}"
+                )
+                group.create_task(_ending(share, stop))
             group.create_task(_ending(keep_archive(settings, stop), stop))
 
 

@@ -11,7 +11,9 @@ import structlog
 from psycopg.errors import IdleInTransactionSessionTimeout, ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
 from redis.exceptions import RedisError
 
+from clickloom.duties import Duties
 from clickloom.errors import ServerUnavailable
+from clickloom.metrics import STORE_FAILURES
 from services.persister.reader import StreamReader
 
 log = structlog.get_logger()
@@ -28,14 +30,19 @@ STORE_AWAY = (
 )
 
 
-async def serve_share(readers: Sequence[StreamReader], stop: asyncio.Event, *, pause_s: float) -> None:
+async def serve_share(
+    readers: Sequence[StreamReader], stop: asyncio.Event, *, pause_s: float, duties: Duties, duty: str
+) -> None:
     """Step through the streams until told to stop; with capped backoff while a store is away or refuses.
 
     Whatever Postgres refuses, but a value of a row, stops the stream where it stands: nothing is skipped, the step is
     done anew until it succeeds. A step that has not ended soon after the stop is cut off, as a kill would.
 
+    duty: the name under which `duties` are told.
+
     Raises ServerUnavailable if the database has another schema than this software needs, and UnknownVersion.
     """
+    duties.expect(duty, time.monotonic())
     failures, check_at = 0, 0.0
     while not stop.is_set():
         try:
@@ -48,9 +55,11 @@ async def serve_share(readers: Sequence[StreamReader], stop: asyncio.Event, *, p
             raise ServerUnavailable(f"{reason}: run `clickloom migrate`") from error
         except (psycopg.Error, RedisError) as error:
             failures += 1
+            duties.waiting(duty, time.monotonic())
             _tell(error, failures)
             await _wait(stop, min(LONGEST_WAIT_S, 0.1 * 2**failures))
             continue
+        duties.done(duty, time.monotonic())
         if failures:
             log.info("store.back")
             failures = 0
@@ -60,6 +69,7 @@ async def serve_share(readers: Sequence[StreamReader], stop: asyncio.Event, *, p
 
 def _tell(error: Exception, failures: int) -> None:
     reason = " ".join(str(error).split())
+    STORE_FAILURES.labels("redis" if isinstance(error, RedisError) else "postgres").inc()
     if isinstance(error, STORE_AWAY):
         log.warning("store.away", reason=reason, failures=failures)
     else:

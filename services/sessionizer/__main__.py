@@ -7,10 +7,12 @@ import secrets
 import socket
 
 from clickloom.connect import open_redis
+from clickloom.duties import Duties
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
+from clickloom.watch import watched
 from services.sessionizer.keeper import Keeper
 from services.sessionizer.schedule import CommitPolicy
 from services.sessionizer.store import Store
@@ -24,7 +26,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     gc.set_threshold(200_000, 20, 100)  # sessions hold no cycles: looking through a million of them finds nothing
     windows = settings.parsed_windows()
     await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows)
-    async with open_redis(settings.redis_url, retries=0) as redis:  # a commit must not be sent twice
+    duties = Duties()
+    async with (
+        watched(duties, host=settings.host, port=settings.metrics_port),
+        open_redis(settings.redis_url, retries=0) as redis,  # a commit must not be sent twice
+    ):
         store = Store(redis, keys=keys, lease_us=settings.lease_us)
         keeper = Keeper(
             store,
@@ -34,9 +40,10 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             rules=settings.rules(),
             policy=CommitPolicy(interval_us=settings.commit_interval_us, sessions=settings.commit_sessions),
             lease_us=settings.lease_us,
+            duties=duties,
         )
         trimmer = Trimmer(redis, keys=keys, retention_us=settings.stream_retention_us)
-        await Worker(store, keeper, trimmer, stop=stop, lease_us=settings.lease_us).run()
+        await Worker(store, keeper, trimmer, stop=stop, lease_us=settings.lease_us, duties=duties).run()
 
 
 if __name__ == "__main__":

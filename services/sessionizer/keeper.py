@@ -1,12 +1,14 @@
 """Keeps a worker's share of the leases: says that it lives, takes and loads what it should have, names what to give."""
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import structlog
 from redis.exceptions import RedisError
 
+from clickloom.duties import Duties
 from clickloom.errors import Fenced
 from clickloom.times import now_us
 from clickloom.windows.partition import Partition
@@ -36,6 +38,7 @@ class Keeper:
         rules: Rules,
         policy: CommitPolicy,
         lease_us: int,
+        duties: Duties,
     ) -> None:
         self.served: dict[Part, Served] = {}
         self._held: dict[Part, Lease] = {}  # also those that are being loaded or handed over
@@ -46,6 +49,7 @@ class Keeper:
         self._rules = rules
         self._policy = policy
         self._lease_us = lease_us
+        self._duties = duties  # a part's is its next commit
         self._renewed_us = now_us()
         self._loads = asyncio.Semaphore(LOADS)
 
@@ -54,6 +58,8 @@ class Keeper:
         workers = await self._store.beat(self._name)
         await self._renew(now_us())
         owners = await self._store.owners(self._parts)
+        for part in (part for part, owner in owners.items() if owner not in (None, self._name)):
+            self._duties.forget(str(part))
         plan = balance(self._name, workers, owners)
         # A lease in our name that we know nothing of: the answer to taking it was lost, or a commit's was.
         astray = [part for part, owner in owners.items() if owner == self._name and part not in self._held]
@@ -86,6 +92,7 @@ class Keeper:
         if not self.holds(lease):
             return None
         self.served[lease.part] = Served(lease, partition, segments, at=position, policy=self._policy, now_us=now_us())
+        self._duties.expect(str(lease.part), time.monotonic())
         return lease
 
     def first_served(self) -> list[int]:
@@ -110,6 +117,7 @@ class Keeper:
         if self.holds(lease):
             with suppress(Fenced):
                 await self._store.release(lease)
+            self._duties.forget(str(lease.part))
             self._held.pop(lease.part, None)  # a commit that was on its way may have found it gone meanwhile
 
     async def leave(self) -> None:

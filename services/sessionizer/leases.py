@@ -18,6 +18,9 @@ class Part(NamedTuple):
     partition: int
     window: str
 
+    def __str__(self) -> str:
+        return f"partition {self.partition} of {self.window}"
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -33,7 +36,7 @@ class Lease:
         return f"{self.epoch}:{self.owner}"
 
     def __str__(self) -> str:
-        return f"partition {self.part.partition} of {self.part.window}"
+        return str(self.part)
 
 
 class Plan(NamedTuple):

@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys
 from clickloom.layout import read_layout
+from clickloom.metrics import LAG
 from clickloom.streams import Reader, next_id, readers_of, split_id, trim_to
 from clickloom.times import MINUTE_US, now_us
 
@@ -35,20 +36,30 @@ class Trimmer:
         self._retention_ms = retention_us // 1_000
         self._trimmed: dict[str, str] = {}  # stream → up to where
         self._held_up: set[str] = set()
+        self._told: dict[str, set[str]] = {}  # stream → readers whose lag this process tells
 
     async def trim(self, partitions: Collection[int]) -> None:
-        """Once, every stream of these partitions."""
-        if not partitions:
-            return
+        """Once, every stream of these partitions; and tell how far their readers are, of these and no others."""
+        streams = await self._trim(partitions) if partitions else set()
+        for stream in self._told.keys() - streams:
+            self._tell(stream, [])
+            del self._told[stream]
+
+    async def _trim(self, partitions: Collection[int]) -> set[str]:
+        """The streams that have readers."""
         layout = await read_layout(self._redis, self._keys)
         now_ms = now_us() // 1_000
+        read: set[str] = set()
         for number in partitions:
             for stream, readers in layout.streams(self._keys, number).items():
                 await self._trim_read(stream, readers, now_ms=now_ms)
+                read.add(stream)
             await self._trim_to(self._keys.metrics(number), f"{now_ms - UNREAD_KEPT_MS}-0")
+        return read
 
     async def _trim_read(self, stream: str, expected: set[str], *, now_ms: int) -> None:
         readers = await readers_of(self._redis, stream)
+        self._tell(stream, readers)
         missing = expected - {reader.name for reader in readers}
         if missing:
             await self._hold_up(stream, missing)
@@ -56,6 +67,14 @@ class Trimmer:
         self._held_up.discard(stream)
         retention_ms = self._retention_ms if readers else max(self._retention_ms, UNREAD_KEPT_MS)
         await self._trim_to(stream, least_kept(readers, now_ms=now_ms, retention_ms=retention_ms))
+
+    def _tell(self, stream: str, readers: Iterable[Reader]) -> None:
+        lags = {reader.name: reader.lag for reader in readers if reader.lag is not None}
+        for name in self._told.get(stream, set()) - lags.keys():
+            LAG.remove(stream, name)
+        for name, lag in lags.items():
+            LAG.labels(stream, name).set(lag)
+        self._told[stream] = set(lags)
 
     async def _hold_up(self, stream: str, missing: set[str]) -> None:
         if stream not in self._held_up and await self._redis.xlen(stream):

@@ -1,6 +1,7 @@
 """The loop of a sessionizer: read, apply, commit, for every part whose lease it holds."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from itertools import zip_longest
 from typing import Any
@@ -8,7 +9,9 @@ from typing import Any
 import structlog
 from redis.exceptions import RedisError
 
+from clickloom.duties import Duties
 from clickloom.errors import Fenced, UndecodableEntry
+from clickloom.metrics import STORE_FAILURES
 from clickloom.streams import Entry
 from clickloom.times import SECOND_US, now_us
 from clickloom.wire import FIELD, RecordBatch, decode_batch
@@ -34,12 +37,22 @@ Layer = dict[int, list[Served]]  # partition → parts that are equally far
 class Worker:
     """Windows that are equally far in a partition share one read and its decoding."""
 
-    def __init__(self, store: Store, keeper: Keeper, trimmer: Trimmer, *, stop: asyncio.Event, lease_us: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        keeper: Keeper,
+        trimmer: Trimmer,
+        *,
+        stop: asyncio.Event,
+        lease_us: int,
+        duties: Duties,
+    ) -> None:
         self._store = store
         self._keeper = keeper
         self._trimmer = trimmer
         self._stop = stop
         self._leave_within_s = lease_us / SECOND_US
+        self._duties = duties
         self._commits = asyncio.Semaphore(COMMITS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._fault: BaseException | None = None
@@ -68,7 +81,7 @@ class Worker:
     async def _repeat(self, step: Callable[[], Awaitable[None]]) -> None:
         # The event ends it too: redis-py sends within asyncio.wait_for, which can lose a cancellation (Python 3.11).
         while not self._stop.is_set():
-            await _until_done(step)
+            await _until_done(step, self._duties)
 
     async def _serve(self) -> None:
         """Read what is new for every part, apply it, and commit the parts that are due, beside one another."""
@@ -124,6 +137,7 @@ class Worker:
         try:
             async with self._commits:
                 await self._store.commit(commit)
+            self._duties.done(str(served.lease.part), time.monotonic())
         except (Fenced, RedisError) as error:
             self._keeper.lose(served.lease, error)
         finally:
@@ -169,7 +183,7 @@ class Worker:
         try:
             async with asyncio.timeout(self._leave_within_s):
                 await asyncio.gather(*map(self._finish, served))
-                await _until_done(self._keeper.leave)
+                await _until_done(self._keeper.leave, self._duties)
             log.info("partitions.given", partitions=in_words(one.lease.part for one in served))
         except TimeoutError:
             log.warning("redis.away", remedy="others take over when the leases have ended")
@@ -198,9 +212,9 @@ def _decode(partition: int, entry_id: bytes, fields: dict[bytes, bytes]) -> Reco
         return None
 
 
-async def _until_done(step: Callable[[], Awaitable[None]]) -> None:
+async def _until_done(step: Callable[[], Awaitable[None]], duties: Duties) -> None:
     """Do it; wait with capped backoff while Redis is away, and do it anew."""
-    failures = 0
+    failures, duty = 0, step.__name__.strip("_")
     while True:
         try:
             await step()
@@ -208,8 +222,11 @@ async def _until_done(step: Callable[[], Awaitable[None]]) -> None:
             if not failures:
                 log.warning("redis.away", step=step.__name__, reason=str(error))
             failures += 1
+            STORE_FAILURES.labels("redis").inc()
+            duties.waiting(duty, time.monotonic())
             await asyncio.sleep(min(LONGEST_AWAY_S, 0.05 * 2**failures))
         else:
+            duties.done(duty, time.monotonic())
             if failures:
                 log.info("redis.back", step=step.__name__)
             return
