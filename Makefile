@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test coverage chaos bench lint format lock clean
+.PHONY: help setup demo test test-compose coverage chaos bench lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -28,6 +28,9 @@ demo: .venv/ready  ## the whole system with generated traffic
 
 test: setup  ## all tests, on both cores
 	$(BIN)/pytest -n auto $(ARGS)
+
+test-compose: setup  ## build the image and try docker-compose.yml; needs a Docker Engine
+	.ci/with-engine $(BIN)/pytest tests/compose -m compose $(ARGS)
 
 coverage: setup  ## which lines no test runs; what the services' processes run counts
 	$(BIN)/coverage erase

@@ -59,6 +59,7 @@ class _Server(ThreadingHTTPServer):
 class _Question(BaseHTTPRequestHandler):
     server: _Server
     timeout = 10  # s, for one who connects and is silent
+    wbufsize = -1  # an answer goes out as one piece: who has read its first line may hang up
 
     def do_GET(self) -> None:
         match self.path.partition("?")[0]:
