@@ -10,7 +10,7 @@ from redis.exceptions import OutOfMemoryError
 from clickloom.connect import open_redis
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
-from clickloom.layout import PERSISTER, forget_reader, lay_out, read_layout
+from clickloom.layout import PERSISTER, add_reader, forget_reader, lay_out, read_layout
 from clickloom.settings import Settings
 from clickloom.streams import START, readers_of, show_cursor
 from clickloom.windows.spec import Window, parse_windows
@@ -159,3 +159,14 @@ async def test_a_full_redis_does_not_keep_the_readers_that_make_room_from_starti
             await forget_reader(redis, keys, PERSISTER)
             await forget_reader(redis, keys, "minutes")
             assert await names(redis, keys.clicks(1)) == {"visits"}
+
+
+async def test_a_reader_of_ones_own_reads_every_stream_that_is_read_and_has_a_name_of_its_own(
+    redis: Redis, keys: Keys, start: Start
+) -> None:
+    await start()
+    await add_reader(redis, keys, "backup")
+    assert await names(redis, keys.clicks(1)) == {"visits", "minutes", PERSISTER, "backup"}
+    assert await names(redis, keys.sessions("minutes", 0)) == {PERSISTER, "backup"}
+    with pytest.raises(InvalidSetting, match="choose another name"):
+        await add_reader(redis, keys, "visits")

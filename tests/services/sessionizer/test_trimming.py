@@ -1,10 +1,11 @@
 """Trimming: what a registered reader has not read stays, whatever happens to the reader."""
 
 import pytest
+from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
 from clickloom.keys import Keys
-from clickloom.layout import PERSISTER, forget_reader, lay_out
+from clickloom.layout import PERSISTER, add_reader, forget_reader, lay_out
 from clickloom.settings import Settings
 from clickloom.streams import START, Reader, as_bytes, read_stream, show_cursor
 from clickloom.times import DAY_US, MINUTE_US
@@ -102,3 +103,36 @@ def test_the_first_entry_that_stays_is_after_the_least_cursor_and_younger_than_t
     assert least_kept(readers, now_ms=200, retention_ms=0) == "90-8"
     assert least_kept(readers, now_ms=200, retention_ms=150) == "50-0"
     assert least_kept([], now_ms=200, retention_ms=500) == "0-0"
+
+
+@pytest.mark.usefixtures("laid_out")
+async def test_who_trims_a_partition_tells_its_lag_and_nobody_else_does(redis: Redis, keys: Keys) -> None:
+    stream = keys.clicks(0)
+    ids = await add(redis, stream, 5)
+    await show_cursor(redis, stream, "visits", ids[1], since=START, entries=2)
+    ours = trimmer(redis, keys)
+    await ours.trim([0])
+    assert (told_lag(stream, "visits"), told_lag(stream, PERSISTER)) == (3, 5)
+    await forget_reader(redis, keys, PERSISTER)
+    await ours.trim([0])
+    assert (told_lag(stream, "visits"), told_lag(stream, PERSISTER)) == (3, None)
+    await ours.trim([])
+    assert told_lag(stream, "visits") is None
+
+
+def told_lag(stream: str, reader: str) -> float | None:
+    return REGISTRY.get_sample_value("clickloom_lag_entries", {"stream": stream, "reader": reader})
+
+
+@pytest.mark.usefixtures("laid_out")
+async def test_a_reader_of_ones_own_keeps_all_that_there_is_until_it_is_removed(redis: Redis, keys: Keys) -> None:
+    stream = keys.clicks(0)
+    await add_reader(redis, keys, "backup")
+    ids = await add(redis, stream, 3)
+    for reader in ("visits", PERSISTER):
+        await read(redis, stream, reader, ids[-1])
+    await trimmer(redis, keys).trim([0])
+    assert await redis.xlen(stream) == 3
+    await forget_reader(redis, keys, "backup")
+    await trimmer(redis, keys).trim([0])
+    assert await redis.xlen(stream) == 0
