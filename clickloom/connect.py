@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.functions import Library
 from clickloom.keys import Keys
+from clickloom.mended import mend
 
 POOL_WAIT_S = 5  # for a connection that others have
 CLUSTER = "+cluster"  # after the scheme of a Redis URL
@@ -68,6 +69,7 @@ def open_redis(url: str, *, retries: int = 6) -> Redis:
         # each one's first command would fail, and with it a commit.
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
+    mend(opened)
     return opened
 
 
