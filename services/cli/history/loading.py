@@ -12,7 +12,7 @@ from clickloom.tables import clicks as clicks_table
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window
 from clickloom.windows.watermark import NEVER_US
-from clickloom.wire import Changelog, encode
+from clickloom.wire import Changelog
 from services.cli.history.cutting import cut
 from services.cli.history.feed import clicks_of, counts_of, standing_of, write_csv
 from services.cli.history.ledger import IMPORTED, STREAM, Counts, Entry, count_clicks
@@ -21,7 +21,7 @@ from services.cli.history.revision import Revision, revise
 from services.cli.history.selection import Bounds, select
 from services.cli.history.staged import open_duckdb
 from services.persister.partitions import Connection
-from services.persister.rows import Rows, add_changelog
+from services.persister.rows import Rows, add_changes
 from services.persister.writer import write
 
 BLOCK = 1 << 18
@@ -136,5 +136,5 @@ async def _write_sessions(
     """As if a changelog had told of them. All at once: so whoever moves rollups locks them in one order."""
     rows = Rows(f"{STREAM} {window}", rollbacks=rollbacks)
     changelog = Changelog(watermark_us=NEVER_US, minus=revision.minus, plus=revision.plus, late=[])
-    add_changelog(window, rows, (entry.entered_ms, 0), encode(changelog))
+    add_changes(window, rows, (entry.entered_ms, 0), changelog)
     await write(connection, rows)
