@@ -113,12 +113,21 @@ class FixedColumns:
             self._empty[f"size of {column}"] = self._empty[column].itemsize
 
     def rows(self, length: int, values: Mapping[str, npt.NDArray[Any]]) -> list[bytes]:
-        """The begin of each row; a value without a dimension is all rows'."""
+        """The begin of each row; a value without a dimension is all rows'. Raises OverflowError."""
         rows = np.full(length, self._empty, self._empty.dtype)
         for column, found in values.items():
-            rows[column] = found
+            rows[column] = _fitting(column, found, rows.dtype[column])
         packed_rows: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
         return packed_rows
+
+
+def _fitting(column: str, values: npt.NDArray[Any], kind: "np.dtype[Any]") -> npt.NDArray[Any]:
+    """As they are: numpy would cut off what is too large."""
+    if kind.kind == "i" and values.size:
+        bounds = np.iinfo(kind)
+        if values.min() < bounds.min or values.max() > bounds.max:
+            raise OverflowError(f"{column} is beyond what the table holds: {values.min()} to {values.max()}")
+    return values
 
 
 def unpacked(row: bytes) -> list[bytes | None]:
