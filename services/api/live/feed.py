@@ -128,6 +128,8 @@ class Feed(Generic[T]):
         at = _Position(now_ms if after_ms is None else after_ms)
         if at.ms > now_ms + AHEAD_MS:
             yield at.gap(now_ms)
+        if after_ms is not None and at.ms < (kept_ms := await self._patiently(self._trimmed_ms)):
+            yield at.gap(kept_ms)
         if self._ring is None:
             self.begin(min(max(at.ms, now_ms - KEPT_MS), now_ms))
         if after_ms is not None:
