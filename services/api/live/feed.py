@@ -28,6 +28,7 @@ KEPT_MS = 60_000  # in the ring: who is further behind is dropped
 KEPT_ROWS = 100_000
 HEARTBEAT_S = 15.0
 AHEAD_MS = 60_000  # a position so far ahead of Redis' clock is of another Redis, or the clock was set back
+SLACK_MS = 10_000  # past what was trimmed, after a gap: trimming goes on while the past is read
 PASTS = 4  # subscribers that read Redis' past at once
 DROPPED = "further behind than what this process keeps: come again with Last-Event-ID"
 LOST = "what came between is kept no more"
@@ -129,7 +130,7 @@ class Feed(Generic[T]):
         if at.ms > now_ms + AHEAD_MS:
             yield at.gap(now_ms)
         if after_ms is not None and at.ms < (kept_ms := await self._patiently(self._trimmed_ms)):
-            yield at.gap(kept_ms)
+            yield at.gap(_safely(kept_ms, now_ms))
         if self._ring is None:
             self.begin(min(max(at.ms, now_ms - KEPT_MS), now_ms))
         if after_ms is not None:
@@ -157,7 +158,7 @@ class Feed(Generic[T]):
         begin_ms = 0
         while True:
             if at.ms < (kept_ms := await self._patiently(self._trimmed_ms)):
-                yield at.gap(kept_ms)
+                yield at.gap(_safely(kept_ms, self._beat.closed_ms or 0))
                 source = None
             if self._ring is None or self._ring.begin_ms <= at.ms:
                 return
@@ -192,6 +193,12 @@ class Feed(Generic[T]):
             except RedisError:
                 if not await self._beat.next():
                     raise
+
+
+def _safely(kept_ms: int, now_ms: int) -> int:
+    """A tick from which on all is kept for a while."""
+    slack_ms = min(SLACK_MS, max(0, now_ms - kept_ms) // 10)
+    return kept_ms + slack_ms // TICK_MS * TICK_MS
 
 
 @dataclass(slots=True)
