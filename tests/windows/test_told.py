@@ -22,7 +22,7 @@ from tests.clicks import batch, click
 from tests.windows.answers import Changelog, Stored
 
 GAP_US = 10 * SECOND_US
-WINDOWS = [
+WINDOWS: list[Window] = [
     SessionWindow("visits", gap_us=GAP_US, max_duration_us=1_000 * SECOND_US),
     SessionWindow("visits", gap_us=GAP_US, max_duration_us=25 * SECOND_US),
     StaggerWindow("minutes"),
