@@ -88,7 +88,7 @@ async def _load(
     seen, events = Seen(), [0] * subscribers
     following = [asyncio.create_task(_follow(port, events, number, seen)) for number in range(subscribers)]
     async with asyncio.timeout(GIVE_UP_S):
-        while not all(events):
+        while not all(events):  # noqa: ASYNC110  # counted by a thousand readers, none of which is to be woken for it
             await asyncio.sleep(EVERY_S)
     publishing = asyncio.create_task(_publish(redis_url, seen))
     await asyncio.sleep(WARM_S)
@@ -100,12 +100,12 @@ async def _load(
     received = [after - first for after, first in zip(events, counted, strict=True)]
     publishing.cancel()
     async with asyncio.timeout(GIVE_UP_S):
-        while not seen.told.keys() >= seen.accepted.keys():
+        while not seen.told.keys() >= seen.accepted.keys():  # noqa: ASYNC110  # what tells is a stream of lines
             await asyncio.sleep(EVERY_S)
     for task in following:
         task.cancel()
     await asyncio.gather(publishing, *following, return_exceptions=True)
-    if min(received) < max(received) - 3:
+    if min(received) < LASTS_S:
         raise AssertionError(f"subscribers were given {min(received)} to {max(received)} events")
     return seen.latencies_ms(), spent
 

@@ -38,7 +38,8 @@ class MinuteChange(msgspec.Struct, array_like=True, gc=False):
         self.bounces += sign * row.bounced
         self.conversions += sign * row.converted
         self.orders += sign * row.orders
-        self.revenue += sign * row.revenue
+        if row.revenue:  # of most there is none, and a decimal takes as long as all the others
+            self.revenue += sign * row.revenue
 
     def merge(self, other: "MinuteChange") -> None:
         for name in self.__struct_fields__:
@@ -76,8 +77,9 @@ class SiteNumbers(msgspec.Struct, array_like=True, gc=False):
             self.revised_sessions += 1
             return
         self.closed_sessions += 1
-        add_counts(self.durations, {row.duration_sec: 1})
-        add_counts(self.session_events, {row.events: 1})
+        duration_sec, events = row.duration_sec, row.events
+        self.durations[duration_sec] = self.durations.get(duration_sec, 0) + 1
+        self.session_events[events] = self.session_events.get(events, 0) + 1
 
     def change_of(self, minute: int) -> MinuteChange:
         found = self.changes.get(minute)
