@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench import end_to_end, importing, ingest, persister, sessionizer, window_core
+from bench import end_to_end, importing, ingest, live, persister, sessionizer, window_core
 from bench.measure import show
 from bench.workload import FULL, SMALL, A
 
@@ -15,6 +15,7 @@ PARTS = {
     "sessionizer": sessionizer,
     "persister": persister,
     "ingest": ingest,
+    "live": live,
     "all": end_to_end,
     "import": importing,
 }

@@ -63,6 +63,10 @@ class Keys:
         """Stream: what happened, per commit."""
         return self._name("metrics", f"{{{partition}}}")
 
+    def active(self, partition: int) -> str:
+        """Stream: which users were there, in sketches by minute."""
+        return self._name("active", f"{{{partition}}}")
+
     def rejected(self) -> str:
         """Stream: input that is no click. It has no visitor, so one partition holds all of it."""
         return self._name("rejected", "{0}")

@@ -121,6 +121,14 @@ class Settings(BaseSettings):
         description="how long streams keep what every reader has read; 0: not at all",
     )
 
+    live_retention_us: Duration = Field(
+        60_000_000,
+        ge=0,
+        alias="LIVE_RETENTION",
+        description="how long streams keep what every reader has read, so that live streams can be resumed; less when"
+        " Redis is half full",
+    )
+
     buffer_seconds: float = Field(0.5, gt=0, description="how long the persister gathers rows")
     buffer_rows: int = Field(50_000, ge=1, description="how many rows the persister gathers")
 

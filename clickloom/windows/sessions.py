@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from clickloom.keys import site_of
 from clickloom.session import ClosedBy
 from clickloom.windows.cut import Cut
 from clickloom.windows.groups import Groups, hashes_of
@@ -47,7 +48,7 @@ class SessionCut(Cut):
         """
         order, ordered, _, bounds = Groups.of(keys, times, hashes_of(keys))
         packed = records[order].tobytes()
-        gap_us, max_us, size, opened = self._gap_us, self._max_us, PATH.itemsize, 0
+        gap_us, max_us, size, opened = self._gap_us, self._max_us, PATH.itemsize, list[str]()
         visitors, add_timer = self.visitors, self._timers.add
         for first, end, begin_us, last_us in bounds:
             key = ordered[first]
@@ -60,7 +61,7 @@ class SessionCut(Cut):
                 live = Live(begin_us, last_us, end - first, bytearray(path))
                 visitors[key] = [live]
                 add_timer(last_us + gap_us, (key, live))
-                opened += 1
+                opened.append(key)
                 continue
             live = sessions[-1]
             if (
@@ -76,7 +77,7 @@ class SessionCut(Cut):
             live.path += path
             if live.events > PATH_LIMIT:
                 self._prune(sessions, len(sessions) - 1)
-        self.open += opened
+        self.open.update(map(site_of, opened))
         self.changed.update(keys)
 
     def _add_singly(self, keys: list[str], path: bytes | bytearray) -> None:

@@ -8,13 +8,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from clickloom.settings import Settings
-from services.api import health, ledger, live, persons, problems
+from services.api import health, ledger, persons, problems
 from services.api.access import AccessKeys
 from services.api.ingest import native, pixel, script, tracker
 from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
 from services.api.ingest.segment import routes as segment
 from services.api.ingest.sender import SCHEME
+from services.api.live import routes as live
 from services.api.query import sessions
 from services.api.resources import lifespan_of
 

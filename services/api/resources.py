@@ -17,11 +17,11 @@ from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.signing_keys import SigningKeys
 from services.api.access import AccessKeys
-from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
 from services.api.ingest.privacy import Privacy
 from services.api.ingest.visitors import DailyVisitors
 from services.api.limits import Limits, parse_quota
+from services.api.live.feeds import Feeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Resources:
     publisher: Publisher
     lingering: LingeringPublisher
     visitors: DailyVisitors
-    feed: LiveFeed
+    live: Feeds
     access: AccessKeys
     limits: Limits
     signing_keys: SigningKeys
@@ -68,8 +68,9 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                 redis, keys=keys, partitions=settings.partitions, durable=settings.ingest_durability == "disk"
             )
             pressure = Pressure(redis, settings.redis_high_water)
-            feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
-            async with pressure.watched(), access.watched(engine), feed.running(stop):
+            windows = tuple(window.name for window in settings.parsed_windows())
+            live = Feeds(redis, keys=keys, partitions=settings.partitions, windows=windows)
+            async with pressure.watched(), access.watched(engine), live.running(stop):
                 resources = Resources(
                     redis=redis,
                     engine=engine,
@@ -77,7 +78,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     publisher=publisher,
                     lingering=LingeringPublisher(publisher),
                     visitors=DailyVisitors(redis, keys),
-                    feed=feed,
+                    live=live,
                     access=access,
                     limits=Limits(
                         key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
@@ -86,7 +87,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     keys=keys,
                     partitions=settings.partitions,
                     stream_retention_us=settings.stream_retention_us,
-                    windows=tuple(window.name for window in settings.parsed_windows()),
+                    windows=windows,
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
                 )

@@ -10,6 +10,7 @@ from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
+from clickloom.pressure import Pressure
 from clickloom.settings import Settings
 from services.sessionizer.keeper import Keeper
 from services.sessionizer.schedule import CommitPolicy
@@ -35,7 +36,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             policy=CommitPolicy(interval_us=settings.commit_interval_us, sessions=settings.commit_sessions),
             lease_us=settings.lease_us,
         )
-        trimmer = Trimmer(redis, keys=keys, retention_us=settings.stream_retention_us)
+        trimmer = Trimmer(
+            redis,
+            keys=keys,
+            pressure=Pressure(redis, settings.redis_high_water),
+            retention_us=settings.stream_retention_us,
+            live_us=settings.live_retention_us,
+        )
         await Worker(store, keeper, trimmer, stop=stop, lease_us=settings.lease_us).run()
 
 

@@ -71,8 +71,9 @@ class Served:
         changes.changelog.number, changes.changelog.read_to = self._commits, split_id(self.cursor)
         segment, dropped = self._segments.add(self._commits, changes.sessions, changes.forgotten)
         since, self._since = self._since, self.cursor
-        entries = self.schedule.entries
+        entries, caught_up = self.schedule.entries, self.schedule.caught_up
         self.schedule = self._policy.begin(now_us)
+        self.schedule.caught_up = caught_up
         COMMITS.labels(self.lease.part.window).inc()
         DUPLICATES.labels(self.lease.part.window).inc(changes.metrics.duplicates)
         LATE.labels(self.lease.part.window).inc(changes.metrics.late)

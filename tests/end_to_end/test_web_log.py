@@ -130,7 +130,7 @@ async def watching(client: AsyncClient) -> AsyncIterator[list[dict[str, Any]]]:
     ticks: list[dict[str, Any]] = []
 
     async def watch() -> None:
-        async with client.stream("GET", "/v1/live/metrics") as answer:
+        async with client.stream("GET", "/v1/live/metrics?whole=true") as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data: "):
                     ticks.append(json.loads(line.removeprefix("data: ")))
