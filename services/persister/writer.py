@@ -5,6 +5,7 @@ from datetime import date
 
 from clickloom.tables import clicks, late_clicks, rejected_events
 from services.persister.copying import append, copy_packed, copy_values
+from services.persister.day_marks import mark_days
 from services.persister.packing import unpacked
 from services.persister.partitions import Connection, make_partitions, partition_of
 from services.persister.rollup_writer import move_rollups
@@ -15,7 +16,7 @@ from services.persister.session_writer import write_sessions
 async def write(connection: Connection, rows: Rows) -> None:
     """Write everything. A row that Postgres refuses becomes a rejected one: it must not stop the stream.
 
-    Rollups come last: their rows are shared by streams, which wait for each other's commits there.
+    Rollups and days come last: their rows are shared by streams, which wait for each other's commits there.
     """
     if rows.clicks:
         await _write_clicks(connection, rows)
@@ -26,6 +27,7 @@ async def write(connection: Connection, rows: Rows) -> None:
         await _make(connection, "rejected_events", {row[4].date() for row in rows.rejected})
         await append(connection, rejected_events, rows.rejected, copy_values)
     await move_rollups(connection, rows.window, moves)
+    await mark_days(connection, rows.window, moves)
 
 
 async def _write_clicks(connection: Connection, rows: Rows) -> None:

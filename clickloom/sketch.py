@@ -1,0 +1,64 @@
+"""How many different visitors there are, told of sketches that can be put together: HyperLogLog.
+
+A sketch has three bytes for each register that is not empty: its number, 16 bits, then its rank. Postgres makes
+sketches, so that there is one hash; numpy puts them together. The standard error is 1.04 / √4096 = 1.6 %.
+"""
+
+from collections.abc import Iterable
+from math import inf, log, sqrt
+
+import numpy as np
+
+REGISTERS = 4096
+ERROR_PERCENT = 1.6
+_RANKED_BITS = 52  # of the hash, beside those that choose the register; as many as a double holds
+
+# Of a row of `sessions`: a visitor is a user of a site.
+_HASH = "hashtextextended(site_id || chr(31) || user_id, 0)"
+REGISTER = f"({_HASH} & {REGISTERS - 1})"
+_REST = f"(({_HASH} >> 12) & {2**_RANKED_BITS - 1})"
+RANK = (
+    f"(CASE {_REST} WHEN 0 THEN {_RANKED_BITS + 1} ELSE {_RANKED_BITS} - floor(ln({_REST}::float8) / ln(2)) END)::int"
+)
+# Of the greatest rank of each register.
+PACKED = "decode(string_agg(lpad(to_hex(register << 8 | rank), 6, '0'), '' ORDER BY register), 'hex')"
+
+
+def estimate(sketches: Iterable[bytes]) -> int:
+    """How many different ones are in all of them together."""
+    ranks = np.zeros(REGISTERS, dtype=np.uint8)
+    for sketch in sketches:
+        packed = np.frombuffer(sketch, dtype=np.uint8).reshape(-1, 3)
+        registers = packed[:, 0].astype(np.uint16) << 8 | packed[:, 1]
+        ranks[registers] = np.maximum(ranks[registers], packed[:, 2])
+    return _estimate(np.bincount(ranks, minlength=_RANKED_BITS + 2).tolist())
+
+
+def _estimate(registers: list[int]) -> int:
+    """Of how many registers have each rank. The estimator of Ertl, which has no bias at any size (arXiv:1702.01284)."""
+    if registers[0] == REGISTERS:
+        return 0
+    found = REGISTERS * _tau(1 - registers[-1] / REGISTERS)
+    for count in registers[-2:0:-1]:
+        found = (found + count) / 2
+    found += REGISTERS * _sigma(registers[0] / REGISTERS)
+    return round(REGISTERS**2 / (2 * log(2) * found))
+
+
+def _tau(share: float) -> float:
+    if share in (0.0, 1.0):
+        return 0.0
+    weight, found, before = 1.0, 1 - share, inf
+    while found != before:
+        share, before, weight = sqrt(share), found, weight / 2
+        found -= (1 - share) ** 2 * weight
+    return found / 3
+
+
+def _sigma(share: float) -> float:
+    weight, found, before = 1.0, share, inf
+    while found != before:
+        share, before = share**2, found
+        found += share * weight
+        weight *= 2
+    return found
