@@ -4,6 +4,7 @@ A week of generated traffic is that of every week, with newcomers of its own in 
 of it. `python -m bench.stored` keeps a server on them until Ctrl-C, for questions by hand.
 """
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -12,7 +13,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import duckdb
 import psycopg
@@ -21,6 +22,8 @@ import typer
 import migrations
 from bench.workload import CACHE
 from services.cli.embedded import embedded_postgres
+from services.persister.day_counter import count, due
+from services.persister.partitions import Connection
 
 SITE = "shop"
 BEGIN = datetime(2025, 1, 6, tzinfo=UTC)  # a Monday
@@ -53,6 +56,7 @@ def stored(weeks: int, folder: Path | None = None) -> Iterator[str]:
         if not whole.exists():
             for first in range(0, weeks, PART_WEEKS):
                 _import(_weeks(first, min(weeks, first + PART_WEEKS)), url)
+            asyncio.run(_count_days(url))
             with psycopg.connect(url, autocommit=True) as database:
                 database.execute("VACUUM (ANALYZE)")
             whole.touch()
@@ -64,6 +68,14 @@ def _import(part: Path, url: str) -> None:
     settings = {"DATABASE_URL": url, "WINDOWS": "visits = session(gap=30m)"}
     subprocess.run(command, env={**os.environ, **settings}, check=True)
     part.unlink()
+
+
+async def _count_days(url: str) -> None:
+    """What the persister does when days have come to rest."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as found:
+        connection = cast("Connection", found)
+        for day in await due(connection, datetime.now(UTC), quiet_s=-1):
+            await count(connection, day)
 
 
 def _weeks(first: int, end: int) -> Path:

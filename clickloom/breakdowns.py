@@ -48,7 +48,7 @@ breakdowns = Table(
     Column("currency_least", Text),  # of the sessions with revenue: one currency if both are the same
     Column("currency_most", Text),
     Column("durations", ARRAY(Integer)),  # of TOTAL: how many of each class in clickloom/durations.py
-    Column("visitors", LargeBinary),  # of TOTAL: clickloom/sketch.py
+    Column("visitors", LargeBinary, nullable=False),  # a sketch: clickloom/sketch.py
 )
 
 # One row a day (UTC) that has sessions, or had. Counted are its breakdowns if `counted` is `changed`.
@@ -60,6 +60,7 @@ breakdown_days = Table(
     Column("day", Date, primary_key=True),
     Column("changed", BigInteger, nullable=False),  # how many transactions have changed its sessions
     Column("changed_at", Moment, nullable=False),
+    Column("noted_at", Moment, nullable=False),  # of the first change
     Column("counted", BigInteger, nullable=False),  # after how many of them it was counted; 0: not yet
     Column("counted_at", Moment),
     Column("left_out", ARRAY(Text), nullable=False),  # dimensions of too many values

@@ -27,7 +27,7 @@ CREATE TABLE breakdowns (
     currency_least text,
     currency_most text,
     durations integer[],
-    visitors bytea
+    visitors bytea NOT NULL
 )
 """
 # A dimension's buckets, one after the other.
@@ -42,6 +42,7 @@ CREATE TABLE breakdown_days (
     day date NOT NULL,
     changed bigint NOT NULL,
     changed_at timestamptz NOT NULL,
+    noted_at timestamptz NOT NULL DEFAULT now(),
     counted bigint NOT NULL DEFAULT 0,
     counted_at timestamptz,
     left_out text[] NOT NULL DEFAULT '{}',

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 EVERY_S = 30.0
 QUIET_S = 60  # that a day has not changed for, before it is counted
-NOT_AGAIN_S = 1_800  # or it was counted so long ago, and is never quiet
+NOT_AGAIN_S = 1_800  # or it is never quiet, and was counted, or first changed, so long ago
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ _DUE = """
 SELECT "window", site_id, day FROM breakdown_days
 WHERE counted <> changed AND day < %(today)s AND day >= (
     SELECT coalesce(max(until), '-infinity') AT TIME ZONE 'UTC' FROM dropped_rows WHERE table_name = 'sessions'
-) AND (changed_at < %(now)s - %(quiet)s OR coalesce(counted_at, '-infinity') < %(now)s - %(again)s)
+) AND (changed_at < %(now)s - %(quiet)s OR coalesce(counted_at, noted_at) < %(now)s - %(again)s)
 ORDER BY day DESC, "window", site_id
 """
 
@@ -97,7 +97,10 @@ _NOTE = """
 UPDATE breakdown_days SET counted = %(changed)s, counted_at = now(), left_out = %(left_out)s
 WHERE "window" = %(window)s AND site_id = %(site_id)s AND day = %(day)s
 """
-_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET LOCAL jit = off; SET LOCAL lock_timeout = '1s'"
+_SNAPSHOT = """
+SET TRANSACTION ISOLATION LEVEL REPEATABLE READ;
+SET LOCAL jit = off; SET LOCAL work_mem = '64MB'; SET LOCAL lock_timeout = '1s'
+"""
 
 
 async def count(connection: Connection, day: Day) -> bool:
@@ -105,7 +108,7 @@ async def count(connection: Connection, day: Day) -> bool:
     parameters = day.parameters()
     try:
         async with connection.transaction():
-            await connection.execute(_SNAPSHOT)
+            await connection.execute(_SNAPSHOT.encode())
             parameters["changed"] = (await _rows(connection, _CHANGED, parameters))[0]
             await connection.execute(_CLEAR.encode(), parameters)
             await connection.execute(_COUNT.encode(), parameters)

@@ -61,13 +61,16 @@ WITH mine AS MATERIALIZED (
     FROM mine GROUP BY GROUPING SETS ((hour, device_type, register), (device_type, register))
 ), sketched AS (
     SELECT hour, device_type, {PACKED} AS visitors FROM registers GROUP BY hour, device_type
-), broken AS (
-    SELECT dimension, value, device_type, {_ADD}
+), parts AS (
+    SELECT dimension, value, device_type, register, max(rank) AS rank, {_ADD}
     FROM mine CROSS JOIN LATERAL (
         VALUES {", ".join(f"('{name}', {name}::text)" for name in KEPT)}
         UNION ALL SELECT '{EXPERIMENT}' || key, jsonb_each_text.value FROM jsonb_each_text(experiments)
     ) AS one (dimension, value)
-    GROUP BY dimension, value, device_type
+    GROUP BY dimension, value, device_type, register
+), broken AS (
+    SELECT dimension, value, device_type, {_ADD_UP}, {PACKED} AS visitors
+    FROM parts GROUP BY dimension, value, device_type
 )
 SELECT {_PLACE.format(**_HOURLY)}, {_ADDED}, durations, visitors
 FROM (
@@ -75,5 +78,5 @@ FROM (
         ON sketched.device_type = total.device_type AND sketched.hour IS NOT DISTINCT FROM total.hour
 ) AS whole
 UNION ALL
-SELECT {_PLACE.format(**_DAILY)}, {_ADDED}, NULL, NULL FROM broken
+SELECT {_PLACE.format(**_DAILY)}, {_ADDED}, NULL, visitors FROM broken
 """

@@ -118,10 +118,12 @@ async def _add_visitors(
     """Exact, unless there are many sessions and sketches of them."""
     groups = {group.dimensions: group for group in numbers.groups}
     many = numbers.truncated or sum(group.sessions for group in numbers.groups) > EXACT_SESSIONS
-    if many and breakdown and breakdown.dimension == TOTAL and any(one.source in ("hours", "days") for one in pieces):
+    if many and breakdown and any(one.source in ("hours", "days") for one in pieces):
         numbers.estimated.add("visitors")
         sketches: dict[tuple[Any, ...], list[bytes]] = {}
-        for *labels, sketch in await _rows(connection, sketches_of(question, of_visitors(pieces), breakdown)):
+        for *labels, sketch in await _rows(
+            connection, sketches_of(question, of_visitors(pieces), breakdown, list(groups))
+        ):
             sketches.setdefault(_labels(question, labels), []).append(sketch)
         found = {labels: estimate(some) for labels, some in sketches.items()}
     else:

@@ -38,6 +38,7 @@ from services.api.query.question import Dimension, Question
 
 CURRENCIES = ("currency_least", "currency_most")
 NAMES = (*SUMS, *CURRENCIES)
+FEW_GROUPS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +194,17 @@ def visitors_of(question: Question, piece: Piece) -> Select[Any]:
     return select(*names, func.count()).select_from(each).group_by(*names)
 
 
-def sketches_of(question: Question, pieces: Sequence[Piece], breakdown: Breakdown) -> Select[Any]:
-    """Rows of labels and a sketch; of a group there are several."""
+def sketches_of(
+    question: Question, pieces: Sequence[Piece], breakdown: Breakdown, groups: Sequence[tuple[Any, ...]]
+) -> Select[Any]:
+    """Rows of labels and a sketch; of a group there are several. Of these groups and, if they are many, of others."""
     parts = [_piece_sketches(question, _read(piece.source, breakdown), piece) for piece in pieces]
     found = union_all(*parts).subquery()
-    return select(found)
+    statement = select(found)
+    if question.dimensions and len(groups) <= FEW_GROUPS:
+        firsts = {group[0] for group in groups}
+        statement = statement.where(or_(found.c.d0.in_(firsts - {None}), found.c.d0.is_(None)))
+    return statement
 
 
 def _piece_sketches(question: Question, read: Read, piece: Piece) -> Select[Any]:
