@@ -26,11 +26,10 @@ PACKED = "decode(string_agg(lpad(to_hex(register << 8 | rank), 6, '0'), '' ORDER
 
 def estimate(sketches: Iterable[bytes]) -> int:
     """How many different ones are in all of them together."""
+    packed = np.frombuffer(b"".join(sketches), dtype=np.uint8).reshape(-1, 3)
+    registers = packed[:, 0].astype(np.intp) << 8 | packed[:, 1]
     ranks = np.zeros(REGISTERS, dtype=np.uint8)
-    for sketch in sketches:
-        packed = np.frombuffer(sketch, dtype=np.uint8).reshape(-1, 3)
-        registers = packed[:, 0].astype(np.uint16) << 8 | packed[:, 1]
-        ranks[registers] = np.maximum(ranks[registers], packed[:, 2])
+    np.maximum.at(ranks, registers, packed[:, 2])
     return _estimate(np.bincount(ranks, minlength=_RANKED_BITS + 2).tolist())
 
 

@@ -83,7 +83,7 @@ def _change(metric: Metric, now: Value, before: Value) -> float | None:
 def label(question: Question, dimensions: Sequence[Any]) -> list[Any]:
     """Days, weeks and months as dates, hours and minutes as times."""
     shown = zip(question.dimensions, dimensions, strict=True)
-    return [_moment(value, one.unit) if one.unit else _plain(value) for one, value in shown]
+    return [_moment(value.astimezone(question.zone), one.unit) if one.unit else _plain(value) for one, value in shown]
 
 
 def _moment(moment: datetime, unit: Unit) -> str:
@@ -95,12 +95,11 @@ def _plain(value: Any) -> Any:
 
 
 def buckets(stretch: Stretch, unit: Unit) -> Iterator[datetime]:
-    """The first moment of each, in the zone of the stretch; the first may begin before it."""
-    moment, zone = _floor(stretch.begin, unit), stretch.begin.tzinfo
+    """The first moment of each, in UTC, of the zone of the stretch; the first may begin before it."""
+    moment = _floor(stretch.begin, unit)
     while moment.astimezone(UTC) < stretch.end.astimezone(UTC):
-        yield moment
+        yield moment.astimezone(UTC)
         moment = _next(moment, unit)
-        assert moment.tzinfo is zone
 
 
 def _floor(moment: datetime, unit: Unit) -> datetime:

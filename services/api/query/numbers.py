@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
 from typing import Any
@@ -85,12 +85,12 @@ async def _days(connection: AsyncConnection, question: Question, breakdown: Brea
 
 def _group(question: Question, row: Sequence[Any]) -> Group:
     cut = len(question.dimensions)
-    return Group(_labels(question, row[:cut]), dict(zip(NAMES, row[cut:], strict=True)))
+    return Group(_labels(row[:cut]), dict(zip(NAMES, row[cut:], strict=True)))
 
 
-def _labels(question: Question, found: Sequence[Any]) -> tuple[Any, ...]:
-    """Moments in the question's zone."""
-    return tuple(label.astimezone(question.zone) if isinstance(label, datetime) else label for label in found)
+def _labels(found: Sequence[Any]) -> tuple[Any, ...]:
+    """Moments in UTC: in another zone Python takes the two hours of one name for the same."""
+    return tuple(label.astimezone(UTC) if isinstance(label, datetime) else label for label in found)
 
 
 async def _add_classes(
@@ -104,7 +104,7 @@ async def _add_classes(
     for group in numbers.groups:
         group.classes = [0] * CLASSES
     for *labels, number, sessions in await _rows(connection, classes_of(question, pieces, breakdown)):
-        if (place := _labels(question, labels)) in groups:
+        if (place := _labels(labels)) in groups:
             groups[place].classes[number - 1] = sessions
 
 
@@ -124,11 +124,11 @@ async def _add_visitors(
         for *labels, sketch in await _rows(
             connection, sketches_of(question, of_visitors(pieces), breakdown, list(groups))
         ):
-            sketches.setdefault(_labels(question, labels), []).append(sketch)
+            sketches.setdefault(_labels(labels), []).append(sketch)
         found = {labels: estimate(some) for labels, some in sketches.items()}
     else:
         rows = await _rows(connection, visitors_of(question, whole(question.stretch)))
-        found = {_labels(question, labels): visitors for *labels, visitors in rows}
+        found = {_labels(labels): visitors for *labels, visitors in rows}
     for place, visitors in found.items():
         if place in groups:
             groups[place].visitors = min(visitors, groups[place].sessions)

@@ -4,7 +4,7 @@ Whole days that are counted from `breakdowns`, if these keep what the question a
 `session_rollups`, if these suffice, and else from `sessions`. The numbers are the same, whatever is read.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
@@ -15,8 +15,11 @@ from services.api.query.filters import fields_of
 from services.api.query.question import Question
 
 Source = Literal["sessions", "rollups", "hours", "days"]
+Level = tuple[Source, int]  # a table, and how many seconds its buckets are long; the longest come first
 
-_BUCKET_S, _HOUR_S = 300, 3_600
+_DAYS: Level = ("days", 86_400)
+_HOURS: Level = ("hours", 3_600)
+_ROLLUPS: Level = ("rollups", 300)
 _IN_ROLLUPS = {"site_id", "device_type", "begin_navigation"}
 _BESIDE = {"site_id", "device_type"}  # that every breakdown tells
 MOST_PIECES = 40  # beyond that reading all from one table is quicker than putting them together
@@ -33,11 +36,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """The breakdown that has what a question asks for, and which of its buckets fit the question's time."""
+    """The breakdown that has what a question asks for, and those of its buckets that fit the question's."""
 
     dimension: str
-    hours: bool
-    days: bool
+    levels: tuple[Level, ...]
 
 
 def breakdown_of(question: Question) -> Breakdown | None:
@@ -51,90 +53,76 @@ def breakdown_of(question: Question) -> Breakdown | None:
     if not (dimension in (TOTAL, *KEPT) or (dimension.startswith(EXPERIMENT) and dimension in shown)):
         return None
     unit, offsets = question.unit, _offsets(question)
-    by_days = unit is None or (unit in ("day", "week", "month") and offsets == {0})
-    by_hours = dimension == TOTAL and unit != "minute" and all(offset % _HOUR_S == 0 for offset in offsets)
-    return Breakdown(dimension, by_hours or (dimension == TOTAL and unit is None), by_days)
+    levels: list[Level] = []
+    if unit is None or (unit in ("day", "week", "month") and offsets == {0}):
+        levels.append(_DAYS)
+    if dimension == TOTAL and (unit is None or _fits(_HOURS, question, offsets)):
+        levels.append(_HOURS)
+    return Breakdown(dimension, tuple(levels))
 
 
 def _offsets(question: Question) -> set[int]:
-    """From UTC, in seconds, at the days of the question's time."""
+    """From UTC, in seconds, of the question's time: no zone changes them for less than a week."""
     begin, end = question.stretch.begin.astimezone(UTC), question.stretch.end.astimezone(UTC)
-    days = ((end - begin) // timedelta(days=1)) + 1
-    moments = [begin + timedelta(days=day) for day in range(days)] + [end]
-    return {int(_offset(moment.astimezone(question.zone)).total_seconds()) for moment in moments}
+    weeks = ((end - begin) // timedelta(weeks=1)) + 1
+    moments = [begin + timedelta(weeks=week) for week in range(weeks)] + [end]
+    return {round((moment.astimezone(question.zone).utcoffset() or timedelta()).total_seconds()) for moment in moments}
 
 
-def _offset(moment: datetime) -> timedelta:
-    return moment.utcoffset() or timedelta()
+def _fits(level: Level, question: Question, offsets: set[int]) -> bool:
+    """Whether no bucket of the level goes over the edge of one of the question's."""
+    return question.unit != "minute" and all(offset % level[1] == 0 for offset in offsets)
 
 
 def pieces_of(question: Question, breakdown: Breakdown | None, uncounted: Collection[date] = ()) -> list[Piece]:
     """In the order of time; `uncounted` are the days of which the breakdown does not hold."""
-    rest = _rest(question)
     begin, end = (moment.astimezone(UTC) for moment in (question.stretch.begin, question.stretch.end))
+    rest = _rest(question)
     if breakdown is None:
-        return list(_joined(_left(rest, begin, end)))
+        return list(_cut(rest, begin, end))
     found: list[Piece] = []
-    for first, last, day in _days(begin, end):
-        found += _left(rest, first, last) if day in uncounted else _kept(breakdown, rest, first, last)
-    pieces = list(_joined(found))
-    return pieces if len(pieces) <= MOST_PIECES else list(_joined(_left(rest, begin, end)))
-
-
-def _rest(question: Question) -> Source:
-    """What is read where there is no breakdown. Rollups do not tell currencies."""
-    asked = {field.name for field in question.fields} | fields_of(question.filter)
-    fits = question.unit is None or (
-        question.unit != "minute" and all(offset % _BUCKET_S == 0 for offset in _offsets(question))
-    )
-    money = any(metric.is_money for metric in question.metrics)
-    return "rollups" if asked <= _IN_ROLLUPS and fits and not money else "sessions"
-
-
-def _days(begin: datetime, end: datetime) -> Iterator[tuple[datetime, datetime, date]]:
-    """The parts of the days (UTC) that a time has."""
-    while begin < end:
-        day = begin.date()
-        following = datetime.combine(day + timedelta(days=1), time(), UTC)
-        yield begin, min(end, following), day
+    for day in sorted(uncounted):
+        midnight = datetime.combine(day, time(), UTC)
+        first, following = (_within(begin, end, moment) for moment in (midnight, midnight + timedelta(days=1)))
+        found += _cut((*breakdown.levels, *rest), begin, first)
+        found += _cut(rest, first, following)
         begin = following
+    found += _cut((*breakdown.levels, *rest), begin, end)
+    pieces = list(_joined(found))
+    return pieces if len(pieces) <= MOST_PIECES else pieces_of(question, None)
 
 
-def _kept(breakdown: Breakdown, rest: Source, begin: datetime, end: datetime) -> Iterator[Piece]:
-    """Of one day that is counted."""
-    if breakdown.days and end - begin == timedelta(days=1):
-        yield Piece("days", begin, end)
-    elif breakdown.hours:
-        yield from _inside("hours", _HOUR_S, rest, begin, end)
-    else:
-        yield from _left(rest, begin, end)
+def _rest(question: Question) -> tuple[Level, ...]:
+    """What is read where there is no breakdown, before sessions. Rollups do not tell currencies."""
+    asked = {field.name for field in question.fields} | fields_of(question.filter)
+    fits = question.unit is None or _fits(_ROLLUPS, question, _offsets(question))
+    money = any(metric.is_money for metric in question.metrics)
+    return (_ROLLUPS,) if asked <= _IN_ROLLUPS and fits and not money else ()
 
 
-def _left(rest: Source, begin: datetime, end: datetime) -> Iterator[Piece]:
-    if rest == "rollups":
-        yield from _inside("rollups", _BUCKET_S, "sessions", begin, end)
-    else:
-        yield Piece(rest, begin, end)
-
-
-def _inside(source: Source, bucket_s: int, rest: Source, begin: datetime, end: datetime) -> Iterator[Piece]:
-    """Whole buckets, and what is left at the ends."""
-    first, last = _up(begin, bucket_s), _down(end, bucket_s)
-    if first >= last:
+def _cut(levels: Sequence[Level], begin: datetime, end: datetime) -> Iterator[Piece]:
+    """Whole buckets from the first level, what is left at the ends from the next ones."""
+    if begin >= end:
+        return
+    if not levels:
         yield Piece("sessions", begin, end)
         return
-    for piece in (Piece(rest, begin, first), Piece(source, first, last), Piece(rest, last, end)):
-        if piece.begin < piece.end:
-            yield from _left(rest, piece.begin, piece.end) if piece.source == rest == "rollups" else (piece,)
+    (source, size_s), *finer = levels
+    first, last = _floor(begin + timedelta(seconds=size_s, microseconds=-1), size_s), _floor(end, size_s)
+    if first >= last:
+        yield from _cut(finer, begin, end)
+        return
+    yield from _cut(finer, begin, first)
+    yield Piece(source, first, last)
+    yield from _cut(finer, last, end)
 
 
-def _down(moment: datetime, bucket_s: int) -> datetime:
-    whole = moment.timestamp() // bucket_s * bucket_s
-    return datetime.fromtimestamp(whole, UTC)
+def _within(begin: datetime, end: datetime, moment: datetime) -> datetime:
+    return max(begin, min(end, moment))
 
 
-def _up(moment: datetime, bucket_s: int) -> datetime:
-    return _down(moment + timedelta(seconds=bucket_s, microseconds=-1), bucket_s)
+def _floor(moment: datetime, size_s: int) -> datetime:
+    return datetime.fromtimestamp(moment.timestamp() // size_s * size_s, UTC)
 
 
 def _joined(pieces: Iterable[Piece]) -> Iterator[Piece]:

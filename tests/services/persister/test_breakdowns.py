@@ -1,5 +1,6 @@
 """Breakdowns of days are what a recount gives, or do not count; and whoever changes a day's sessions says so."""
 
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,8 +9,10 @@ from typing import Any
 import psycopg
 import pytest
 from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clickloom.keys import Keys
+from clickloom.erased import delete_rows
+from clickloom.keys import Keys, Person
 from clickloom.session import Session, Touch
 from clickloom.settings import Settings
 from clickloom.sketch import estimate
@@ -173,6 +176,27 @@ async def test_breakdowns_outlive_their_sessions_and_go_with_the_rollups(
     assert select(COUNTS)[0] == ("", 1, 10)
     await drop_expired(connection, Retention({"session_rollups": 1}), today)
     assert select("SELECT (SELECT count(*) FROM breakdowns), (SELECT count(*) FROM breakdown_days)") == [(0, 0)]
+
+
+async def test_of_an_erased_person_no_breakdown_tells_from_that_moment_on(
+    redis: Redis,
+    keys: Keys,
+    readers: Readers,
+    select: Select,
+    engine: AsyncEngine,
+    count_due: Later,
+    check: Callable[[], DaysCheck],
+) -> None:
+    telling = Touch(entry_url="/users/gone")
+    await write(redis, keys, readers, *visits(10), session(DAY, user="gone", touch=telling), session(DAY + 86_400))
+    await count_due()
+    erased = await delete_rows(engine, Person(None, "gone"), {0: (0, 0)}, [], deadline=time.monotonic() + 10)
+    assert erased.sessions == 1
+    assert select("SELECT DISTINCT bucket::date::text FROM breakdowns") == [("2021-02-27",)]
+    assert await count_due() == [Day("visits", "default", TODAY)]
+    assert select("SELECT count(*) FROM breakdowns WHERE value LIKE '%gone%'") == [(0,)]
+    assert select(COUNTS)[1] == ("", 24, 11)
+    assert check() == DaysCheck(2, [])
 
 
 async def test_sketches_together_tell_how_many_visitors_there_are(

@@ -35,9 +35,7 @@ async def test_rows_are_ordered_cut_and_told_to_be(ask: Ask, keep: Keep) -> None
     assert found["meta"]["truncated"]
     assert found["query"]["order_by"] == [["sessions", "desc"]]
     for metric in ("sessions", "visitors", "duration_p50"):
-        up = await ask(
-            **{**query, "metrics": [metric, "sessions"]}, order_by=[[metric, "asc"], ["begin_navigation", "asc"]]
-        )
+        up = await ask(**{**query, "metrics": [metric]}, order_by=[[metric, "asc"], ["begin_navigation", "asc"]])
         assert not up["meta"]["truncated"]
         expected = ["a", "b", "c"]
         assert [row["dimensions"] for row in up["results"]] == [[name] for name in expected], metric
@@ -101,7 +99,7 @@ async def test_the_hour_that_comes_twice_is_two(ask: Ask, keep: Keep) -> None:  
     )
     assert len(found["results"]) == 25
     assert [row["dimensions"][0] for row in found["results"] if row["metrics"] == [1]] == [
-        "2025-10-26T02:30:00+02:00".replace(":30:", ":00:"),
+        "2025-10-26T02:00:00+02:00",
         "2025-10-26T02:00:00+01:00",
     ]
 
@@ -124,11 +122,11 @@ async def test_many_visitors_are_estimated_and_said_to_be(
 ) -> None:
     monkeypatch.setattr(numbers, "EXACT_SESSIONS", 100)
     await keep(*(visit(DAY * (at % 3) + at, f"u{at % 700}") for at in range(2_000)))
-    exact = await ask(metrics=["visitors"])
+    exact = await ask(metrics=["visitors"], date_range=["2025-03-28", "2025-03-30"])
     assert (exact["results"][0]["metrics"], exact["meta"]["estimated"]) == ([700], [])
     await count_days()
     for zone in ("UTC", "Europe/Berlin"):
-        estimated = await ask(metrics=["visitors"], timezone=zone, date_range=["2025-03-27", "2025-03-30"])
+        estimated = await ask(metrics=["visitors"], timezone=zone, date_range=["2025-03-28", "2025-03-30"])
         assert estimated["results"][0]["metrics"][0] == pytest.approx(700, rel=0.05)
         assert (estimated["meta"]["estimated"], len(estimated["meta"]["warnings"])) == (["visitors"], 1)
 
