@@ -1,5 +1,6 @@
 """Errors as RFC 9457 problem details."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -66,6 +67,12 @@ def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, 
     return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+def _member(place: Sequence[int | str]) -> str:
+    """Without where it was found (query, path) and, of several types that a value could have, which."""
+    found = place[1] if len(place) > 1 else place[0]
+    return "body" if isinstance(found, int) else found  # of a body that is no JSON the place is a number
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem detail, the framework's own too."""
 
@@ -79,8 +86,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        # Without where it was found (query, path) and, of several types that a value could have, which.
-        faults = [{"field": str(fault["loc"][1]), "message": fault["msg"]} for fault in error.errors()]
+        faults = [{"field": _member(fault["loc"]), "message": fault["msg"]} for fault in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
 

@@ -55,3 +55,12 @@ def one_site(sites: tuple[str, ...], site_id: str | None) -> str | None:
     if len(sites) > 1:
         raise Problem(403, f"this key is of several sites: name one by site_id, of {', '.join(sites)}")
     return sites[0]
+
+
+def allowed_sites(sites: tuple[str, ...], site_id: str | None) -> tuple[str, ...]:
+    """The sites to ask about together; none: all. Raises Problem if the key is not of the one that is named."""
+    if site_id is None:
+        return sites
+    if sites and site_id not in sites:
+        raise Problem(403, f"this key is of the site {' and '.join(sites)}, not of {site_id}")
+    return (site_id,)

@@ -98,10 +98,11 @@ def retention(
 
 @checks.command()
 def rollups() -> None:
-    """Whether session_rollups are what a recount of sessions gives; exit 1 and the differences if not."""
-    found = checking.read(load_settings())
+    """Whether rollups and breakdowns are what a recount of sessions gives; exit 1 and the differences if not."""
+    found, days = checking.read(load_settings())
     checking.print_check(found)
-    raise typer.Exit(1 if found.different else 0)
+    checking.print_days(days)
+    raise typer.Exit(1 if found.different or days.different else 0)
 
 
 @commands.command()

@@ -13,6 +13,7 @@ from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
 from services.persister.archive_thread import keep_archive
+from services.persister.day_counter import keep_counted
 from services.persister.loop import serve_share
 from services.persister.partitions import Connection
 from services.persister.reader import StreamReader, sources
@@ -34,7 +35,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         libpq_url(settings.database_url, application_name="clickloom-persister", session=LIMITS),
         min_size=1,
-        max_size=PARALLEL + 1,  # and one for the upkeep
+        max_size=PARALLEL + 2,  # and one each for the upkeep and for counting days
         timeout=POOL_WAIT_S,
         reconnect_timeout=REPLACED_WITHIN_S,
         open=False,
@@ -49,6 +50,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         pause_s = settings.buffer_seconds
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_up(pool, Retention(settings.retention_days()), stop))
+            group.create_task(keep_counted(pool, stop))
             for first in range(PARALLEL):
                 group.create_task(_ending(serve_share(readers[first::PARALLEL], stop, pause_s=pause_s), stop))
             group.create_task(_ending(keep_archive(settings, stop), stop))

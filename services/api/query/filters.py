@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, FromClause, Text, and_, bindparam, cast, false, func, not_, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.api.query.fields import EXPERIMENT, FIELDS, Field, find_field
+from clickloom.breakdowns import EXPERIMENT
+from services.api.query.fields import FIELDS, Field, find_field
 
 MOST_CONDITIONS = 50
 MOST_VALUES = 100

@@ -20,10 +20,9 @@ from services.cli.history.selection import Bounds, select
 from services.cli.history.staged import Database, open_duckdb
 from services.persister.copying import copy_packed
 from services.persister.partitions import Connection
-from services.persister.rollup_writer import move_rollups
 from services.persister.rollups import Moves
 from services.persister.rows import Rows, add_changes
-from services.persister.writer import write_rows
+from services.persister.writer import move_sums, write_rows
 
 Stopped = Callable[[], bool]
 
@@ -144,9 +143,9 @@ class Loader:
         return revisions
 
     async def _write_pending(self, connection: Connection, pending: Pending) -> None:
-        """Each window's rollups at once: so whoever moves them locks them in one order."""
+        """Each window's sums at once: so whoever moves them locks them in one order."""
         for window, moves in sorted(pending.moves.items()):
-            await move_rollups(connection, window, moves)
+            await move_sums(connection, window, moves)
         counts = {site_id: Counts(clicks, pending.bots[site_id]) for site_id, clicks in pending.counts.items()}
         await count_clicks(connection, self._job.entered_ms, counts, pending.moves)
 
