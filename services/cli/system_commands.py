@@ -34,12 +34,12 @@ commands.add_typer(checks, name="check")
 @commands.command()
 def up(
     demo: Annotated[bool, typer.Option(help="with generated traffic")] = False,
-    rate: Annotated[float, typer.Option(help="events a second of the generated traffic")] = 20.0,
+    rate: Annotated[float, typer.Option(help="events a second of the generated traffic; its past has a tenth")] = 1.0,
     port: Annotated[int | None, typer.Option(help="the API's port")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
 ) -> None:
     """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
-    run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate)
+    run_everything(_settings(port=port, data_dir=data_dir, demo_shop=demo or None), demo=demo, rate=rate)
 
 
 @commands.command()

@@ -37,7 +37,7 @@ async def list_sites(request: Request, sites: Readable) -> Sites:
     if sites:
         statement = statement.where(ledger.c.site_id.in_(sites))
     async with resources_of(request).engine.connect() as connection:
-        newest = dict((await connection.execute(statement)).tuples().all())
+        newest = {site: minute for site, minute in await connection.execute(statement)}
     found = [Site(site_id=site, newest=newest.get(site)) for site in sorted(newest.keys() | set(sites))]
     return Sites(sites=found, together=len(sites) < 2)
 

@@ -41,7 +41,7 @@ export function chart({ title, traces, layout = () => ({}), columns, rows, heigh
   plot.style.minHeight = `${height}px`;
   const same = element('details', {}, element('summary', {}, 'As a table'), table(columns, rows, title));
   const figure = element('figure', {}, plot, same);
-  const draw = () => drawn(plot, (colours) => [traces(colours), { ...basis(colours, height), ...layout(colours) }], onclick);
+  const draw = () => drawn(plot, (colours) => [traces(colours), merged(basis(colours, height, plot.clientWidth), layout(colours))], onclick);
   whenShown(plot, draw);
   return figure;
 }
@@ -96,11 +96,19 @@ function colours() {
   return found;
 }
 
-/** @param {Colours} colours @param {number} height */
-function basis(colours, height) {
+/** Axes and legend of the layout are laid over those of the basis. @param {Record<string, any>} basis @param {Record<string, any>} layout */
+function merged(basis, layout) {
+  const laid = Object.entries(layout).map(([name, value]) =>
+    [name, basis[name] && typeof value === 'object' && !Array.isArray(value) ? { ...basis[name], ...value } : value]);
+  return { ...basis, ...Object.fromEntries(laid) };
+}
+
+/** @param {Colours} colours @param {number} height @param {number} width */
+function basis(colours, height, width) {
   const axis = { gridcolor: colours.line, linecolor: colours.line, zerolinecolor: colours.line, automargin: true };
   return {
     height,
+    width,
     margin: { l: 48, r: 12, t: 12, b: 36 },
     paper_bgcolor: 'rgba(0,0,0,0)',
     plot_bgcolor: 'rgba(0,0,0,0)',

@@ -6,6 +6,8 @@ import { card, element, empty, figureCard, table } from '../elements.js';
 import { clock, duration, local, moment, number } from '../format.js';
 
 const AGAIN_MS = 15_000;
+const HOUR_MS = 3_600_000;
+const BAR_MS = 48_000; // of a minute
 
 /** @param {HTMLElement} place @param {import('../views.js').Context} context */
 export async function show(place, context) {
@@ -62,14 +64,14 @@ function arrivals(ledger, state) {
   const minutes = byMinute(ledger.minutes);
   const times = minutes.map(({ minute }) => local(minute, state.zone));
   const bar = (/** @type {string} */ name, /** @type {number[]} */ values, /** @type {string} */ color) =>
-    ({ type: 'bar', name, x: times, y: values, marker: { color } });
+    ({ type: 'bar', name, x: times, y: values, width: BAR_MS, offset: 0, marker: { color } });
   return card('Events by the minute in which they came', '', chart({
     title: 'Events by the minute',
     traces: ({ series }) => [
       bar('taken', minutes.map(({ received, rejected }) => received - rejected), series[0]),
       bar('refused', minutes.map(({ rejected }) => rejected), series[3]),
     ],
-    layout: () => ({ barmode: 'stack' }),
+    layout: () => ({ barmode: 'stack', xaxis: { range: [local(Date.now() - HOUR_MS, state.zone), local(Date.now(), state.zone)] } }),
     columns: [{ title: 'Minute' }, { title: 'Taken', number: true }, { title: 'Refused', number: true }],
     rows: minutes.map(({ minute, received, rejected }) =>
       [clock(minute, state.zone), number(received - rejected), number(rejected)]),
