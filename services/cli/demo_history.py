@@ -10,10 +10,11 @@ A crash anywhere leaves the note: the next start does it again, and the import k
 
 import os
 import time
-from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import psycopg
 import structlog
 import typer
@@ -23,7 +24,7 @@ from clickloom.errors import ClickloomError
 from clickloom.keys import Keys
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings, load_settings
-from clickloom.times import DAY_US, from_datetime, iso, parse_time
+from clickloom.times import DAY_US, from_datetime, to_datetime
 from services.cli.history.intake import FileFormat
 from services.cli.history.mapping import Mapping
 from services.cli.history.run import Report, Request, run
@@ -33,7 +34,7 @@ from services.generator.writing import write_lines
 
 log = structlog.get_logger()
 
-NOTE = "demo-history"
+NOTE = "demo-history.json"
 DAYS = 14
 SEED = 1
 HABITS = Habits(users=4_000)  # who come back often enough that weeks later some still do
@@ -43,28 +44,27 @@ _PATIENCE_S = 60.0
 _LOOK_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
-    """What is to be made."""
+class Past(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be made, as it is noted."""
 
-    note: Path
-    end_us: int
+    end: datetime
+    days: int
     rate: float  # events a second of the live traffic, of which the past has a share
 
     @property
-    def plan(self) -> Plan:
-        return Plan(seed=SEED, rate=self.rate, habits=HABITS)
+    def end_us(self) -> int:
+        return from_datetime(self.end)
 
     @property
-    def file(self) -> Path:
-        return self.note.with_suffix(".jsonl")
+    def begin_us(self) -> int:
+        return self.end_us - self.days * DAY_US
 
 
-def note_past(database_url: str, folder: Path, *, end_us: int) -> Path | None:
+def note_past(database_url: str, folder: Path, *, end_us: int, days: int, rate: float) -> Path | None:
     """The note, where there is to be a past: one that was begun, or a new one if there is no click yet."""
     note = folder / NOTE
-    if not note.exists() and _is_empty(database_url):
-        note.write_text(iso(end_us))
+    if days and not note.exists() and _is_empty(database_url):
+        note.write_bytes(msgspec.json.encode(Past(end=to_datetime(end_us), days=days, rate=rate)))
     return note if note.exists() else None
 
 
@@ -74,28 +74,35 @@ def _is_empty(database_url: str) -> bool:
     return row == (False,)
 
 
-def make_past(past: Past, settings: Settings) -> None:
-    """Raises ClickloomError, OSError."""
-    begin_us = past.end_us - DAYS * DAY_US
-    log.info("history.begun", days=DAYS, until=iso(past.end_us), remark="its visits appear as they are imported")
-    slots = past.plan.past_slots(begin_us).until(past.end_us)
-    with past.file.open("wb") as output:
-        write_lines(output, past.plan.arrivals(settings, _untold), slots, tell=_untold)
-    _await_streams(settings, past.end_us + _SETTLED_AFTER_US)
-    files, folder = [(past.file.name, past.file)], past.note.parent
-    report = run(Request(files, FileFormat.jsonl, Mapping(), processes=1, folder=folder), settings, _quiet)
+def make_past(note: Path, settings: Settings, *, patience_s: float = _PATIENCE_S) -> Report:
+    """Make what is noted. Raises ClickloomError, OSError."""
+    past = msgspec.json.decode(note.read_bytes(), type=Past)
+    log.info("history.begun", days=past.days, until=past.end, remark="its visits appear as they are imported")
+    file = note.with_suffix(".jsonl")
+    _generate(past, file, settings)
+    _await_streams(settings, past.end_us + _SETTLED_AFTER_US, patience_s)
+    request = Request([(file.name, file)], FileFormat.jsonl, Mapping(), processes=1, folder=note.parent)
+    report = run(request, settings, _quiet)
     _tell(report)
-    past.file.unlink()
-    if not report.loaded.left:
-        past.note.unlink()
+    file.unlink()
+    if not report.loaded.live:
+        note.unlink()
+    return report
 
 
-def _await_streams(settings: Settings, moment_us: int) -> None:
+def _generate(past: Past, file: Path, settings: Settings) -> None:
+    plan = Plan(seed=SEED, rate=past.rate, habits=HABITS)
+    slots = plan.past_slots(past.begin_us).until(past.end_us)
+    with file.open("wb") as output:
+        write_lines(output, plan.arrivals(settings, _untold), slots, tell=_untold)
+
+
+def _await_streams(settings: Settings, moment_us: int, patience_s: float) -> None:
     """Until Postgres has what the streams brought up to that moment; not for ever, for the import sees for itself."""
     keys, windows = Keys(settings.namespace), settings.parsed_windows()
     changelogs = [keys.sessions(window.name, number) for window in windows for number in range(settings.partitions)]
     query = "SELECT min(watermark) FROM stream_cursors WHERE stream = ANY(%s)"
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + patience_s
     with psycopg.connect(libpq_url(settings.database_url, application_name="clickloom-history")) as connection:
         connection.autocommit = True
         while time.monotonic() < deadline:
@@ -109,7 +116,8 @@ def _tell(report: Report) -> None:
     made = {f"sessions_{window}": count for window, count in report.loaded.made.items()}
     log.info("history.imported", clicks=report.loaded.new, **made, seconds=round(report.seconds, 1))
     if report.loaded.left:
-        log.info("history.partly", left_out=report.loaded.left, remedy="the next start imports the rest")
+        remedy = "the next start imports those that live traffic can still change" if report.loaded.live else ""
+        log.info("history.left_out", clicks=report.loaded.left, remedy=remedy)
 
 
 def _untold(_: object) -> None:
@@ -120,15 +128,12 @@ def _quiet(_step: str, _done: int, _total: int) -> None:
     """The log says when it has begun and ended."""
 
 
-def main(
-    note: Annotated[Path, typer.Argument(help="that `clickloom up --demo` left")],
-    rate: Annotated[float, typer.Option(help="events a second of the live traffic")],
-) -> None:
+def main(note: Annotated[Path, typer.Argument(help="that `clickloom up --demo` left")]) -> None:
     settings = load_settings()
     configure_logs(log_format=settings.log_format, log_level=settings.log_level, service="history")
     os.nice(_NICENESS)
     try:
-        make_past(Past(note, parse_time(note.read_text()), rate), settings)
+        make_past(note, settings)
     except (ClickloomError, OSError, psycopg.Error) as error:
         log.error("history.failed", reason=" ".join(str(error).split()), remedy="the next start begins it again")
         raise typer.Exit(1) from error

@@ -29,7 +29,7 @@ DEMO_HISTORY = "6h"  # over the streams: sessions to query at once, not only aft
 DEMO_HISTORY_US = parse_duration(DEMO_HISTORY)
 
 
-def up(settings: Settings, *, demo: bool, rate: float) -> None:
+def up(settings: Settings, *, demo: bool, rate: float, days: int) -> None:
     """Run stores and services until a signal. Raises ServerUnavailable if anything does not start or ends by itself."""
     interrupt = Interrupt()
     interrupt.install()
@@ -41,8 +41,8 @@ def up(settings: Settings, *, demo: bool, rate: float) -> None:
             with _stores(settings, folder, interrupt) as stores:
                 with interrupt.raising():
                     _prepare(settings, stores)
-                    note = note_past(stores.database_url, folder, end_us=now_us() - DEMO_HISTORY_US) if demo else None
-                commands, errands = _commands(demo=demo, rate=rate), _errands(note, rate=rate)
+                    note = _note(stores.database_url, folder, demo=demo, rate=rate, days=days)
+                commands, errands = _commands(demo=demo, rate=rate), _errands(note)
                 asyncio.run(_serve(commands, errands, settings, stores, port=port, lock=lock, interrupt=interrupt))
     except KeyboardInterrupt:
         return  # while something was starting: what had been started is stopped by now
@@ -57,9 +57,15 @@ def _commands(*, demo: bool, rate: float) -> dict[str, list[str]]:
     return commands
 
 
-def _errands(note: Path | None, *, rate: float) -> dict[str, list[str]]:
+def _note(database_url: str, folder: Path, *, demo: bool, rate: float, days: int) -> Path | None:
+    """Of the past that is to be made up to where the generator's back-dated traffic begins."""
+    end_us = now_us() - DEMO_HISTORY_US
+    return note_past(database_url, folder, end_us=end_us, days=days, rate=rate) if demo else None
+
+
+def _errands(note: Path | None) -> dict[str, list[str]]:
     """What runs once all is ready, and ends by itself."""
-    return {} if note is None else {"history": ["services.cli.demo_history", str(note), "--rate", str(rate)]}
+    return {} if note is None else {"history": ["services.cli.demo_history", str(note)]}
 
 
 @dataclass(slots=True)

@@ -37,7 +37,8 @@ async def list_sites(request: Request, sites: Readable) -> Sites:
     if sites:
         statement = statement.where(ledger.c.site_id.in_(sites))
     async with resources_of(request).engine.connect() as connection:
-        newest = {site: minute for site, minute in await connection.execute(statement)}
+        rows = (await connection.execute(statement)).all()
+    newest: dict[str, datetime] = dict(map(tuple, rows))
     found = [Site(site_id=site, newest=newest.get(site)) for site in sorted(newest.keys() | set(sites))]
     return Sites(sites=found, together=len(sites) < 2)
 
