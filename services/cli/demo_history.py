@@ -2,8 +2,10 @@
 
 1. Before anything else runs, a database without a click gets a note in the data folder: up to when to make a past.
 2. The past is generated into a file, from a fixed seed up to the noted moment: the same however often it is begun.
-3. The visits that come over the streams, back-dated too, go on from that moment: wait until they are in Postgres.
-4. Import the file as `clickloom import` does, and remove the note.
+3. The visits that come over the streams, back-dated too, go on from that moment: wait until the watermark has left it
+   behind, for until then the import takes nothing that is near.
+4. Import the file as `clickloom import` does, and remove the note. A few visits that lie across that moment are left
+   out, while their rows of a stagger window are open, which is for a minute on the clock.
 
 A crash anywhere leaves the note: the next start does it again, and the import knows what is there.
 """
@@ -24,7 +26,7 @@ from clickloom.errors import ClickloomError
 from clickloom.keys import Keys
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings, load_settings
-from clickloom.times import DAY_US, from_datetime, to_datetime
+from clickloom.times import DAY_US, from_datetime, iso, to_datetime
 from services.cli.history.intake import FileFormat
 from services.cli.history.mapping import Mapping
 from services.cli.history.run import Report, Request, run
@@ -77,7 +79,7 @@ def _is_empty(database_url: str) -> bool:
 def make_past(note: Path, settings: Settings, *, patience_s: float = _PATIENCE_S) -> Report:
     """Make what is noted. Raises ClickloomError, OSError."""
     past = msgspec.json.decode(note.read_bytes(), type=Past)
-    log.info("history.begun", days=past.days, until=past.end, remark="its visits appear as they are imported")
+    log.info("history.begun", days=past.days, until=iso(past.end_us), remark="its visits appear as they are imported")
     file = note.with_suffix(".jsonl")
     _generate(past, file, settings)
     _await_streams(settings, past.end_us + _SETTLED_AFTER_US, patience_s)
@@ -115,9 +117,10 @@ def _await_streams(settings: Settings, moment_us: int, patience_s: float) -> Non
 def _tell(report: Report) -> None:
     made = {f"sessions_{window}": count for window, count in report.loaded.made.items()}
     log.info("history.imported", clicks=report.loaded.new, **made, seconds=round(report.seconds, 1))
-    if report.loaded.left:
-        remedy = "the next start imports those that live traffic can still change" if report.loaded.live else ""
-        log.info("history.left_out", clicks=report.loaded.left, remedy=remedy)
+    found = report.loaded
+    if found.left:
+        remedy = "the next start imports those that live traffic can still change" if found.live else "none is needed"
+        log.info("history.left_out", live=found.live, beyond=found.beyond, parted=found.parted, remedy=remedy)
 
 
 def _untold(_: object) -> None:

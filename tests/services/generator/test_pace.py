@@ -73,4 +73,4 @@ def test_the_week_curve_is_one_on_average_and_busiest_before_sunday() -> None:
     ]
     assert sum(days) / 7 == pytest.approx(1)
     assert days.index(max(days)) == 5
-    assert min(days) == days[0] == days[1]
+    assert min(days) == pytest.approx(days[0]) == pytest.approx(days[1])

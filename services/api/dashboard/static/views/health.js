@@ -91,7 +91,7 @@ function byMinute(rows) {
 function nothing() {
   return empty('No event came in within the last hour',
     element('p', {}, 'A page sends its visitors’ clicks with one line:'),
-    element('pre', {}, element('code', {}, `<script defer src="${location.origin}/t.js"></script>`)),
+    element('pre', { tabindex: '0' }, element('code', {}, `<script defer src="${location.origin}/t.js"></script>`)),
     element('p', {}, element('a', { href: '/docs' }, 'The API’s page'), ' has the other ways, to try out.'));
 }
 
