@@ -1,5 +1,6 @@
 """The dashboard's frame in a browser: signing in, choosing, links that show the same, light and dark, any width."""
 
+import json
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
@@ -192,3 +193,41 @@ async def test_what_comes_with_a_link_is_text_and_never_markup(visit: Visit, ope
     page = await dashboard(visit, open_api, f"/health?site={evil}&filters=%5B%22{evil}%22%5D&range={evil}")
     assert await page.locator("img[src=x]").count() == 0
     assert await page.input_value("#site") == "<img src=x onerror=alert(1)>"
+
+
+FILTERS = """async () => {
+    const { filterBar, addFilter } = await import('/app/filters.js');
+    const { read } = await import('/app/state.js');
+    const place = document.createElement('section');
+    document.body.append(place);
+    const draw = () => place.replaceChildren(...filterBar(read()).filter(Boolean));
+    addEventListener('statechange', draw);
+    window.addFilter = addFilter;
+    draw();
+}"""
+
+
+async def test_filters_are_added_in_a_dialog_shown_as_words_and_stand_in_the_address(
+    visit: Visit, open_api: AsyncClient
+) -> None:
+    page = await dashboard(visit, open_api)
+    await page.evaluate(FILTERS)
+    await page.click("#add-filter")
+    await page.select_option("dialog select >> nth=0", "entry_page")
+    await page.select_option("dialog select >> nth=1", "contains")
+    await page.fill("dialog input", "/beer | /ale")
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**filters=**")
+    assert json.loads(chosen(page)["filters"][0]) == [["contains", "entry_page", ["/beer", "/ale"]]]
+    await page.evaluate("addFilter(['at_least', 'duration_sec', [20]])")
+    assert json.loads(chosen(page)["filters"][0])[1] == ["at_least", "duration_sec", [20]]
+    again = await visit.page(page.url)
+    await shown(again)
+    await again.evaluate(FILTERS)
+    words = await again.locator(".chip").all_inner_texts()
+    assert [text.removesuffix("✕").strip() for text in words] == [
+        "Entry page contains /beer or /ale",
+        "Duration (s) at least 20",
+    ]
+    await again.click("button[aria-label='Remove Duration (s) at least 20']")
+    assert json.loads(chosen(again)["filters"][0]) == [["contains", "entry_page", ["/beer", "/ale"]]]
