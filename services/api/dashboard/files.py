@@ -29,7 +29,7 @@ def app_files() -> dict[str, ServedFile]:
 
 @cache
 def charts() -> ServedFile:
-    """plotly.min.js: 4.8 MB, packed once, in a third of a second, when it is first asked for."""
+    """plotly.min.js: 4.8 MB, packed once, in a quarter of a second, when it is first asked for."""
     return read_file(files("plotly") / "package_data" / "plotly.min.js")
 
 
