@@ -91,6 +91,10 @@ class Keys:
         """String that expires: what ids of visitors who keep none are made with on that day since 1970."""
         return self._name("salt", "{0}", day)
 
+    def sign_in(self, digest: str) -> str:
+        """String that expires: with which read key the browser has signed in whose cookie has that SHA-256."""
+        return self._name("sign-in", "{0}", digest)
+
     def lease(self, window: str, partition: int) -> str:
         """String that expires: epoch and name of the worker that may commit."""
         return self._name("lease", window, f"{{{partition}}}")

@@ -154,6 +154,15 @@ class Settings(BaseSettings):
         pattern="^(on|off)$",
         description="whether events and questions need a key; off is only for an address of this machine alone",
     )
+    sign_in_us: Duration = Field(
+        43_200_000_000,
+        ge=60_000_000,
+        alias="SIGN_IN",
+        description="how long a sign-in to the dashboard lasts",
+    )
+    demo_shop: bool = Field(
+        False, description="whether the API serves the demo's shop at /shop; `clickloom up --demo` sets it"
+    )
     kinesis_keys: Signers = Field(
         {},
         description="who may put records by the Kinesis protocol: ACCESS_KEY:SECRET:SITE, several between blanks",

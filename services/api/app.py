@@ -10,14 +10,17 @@ from starlette.routing import Route
 from clickloom.settings import Settings
 from services.api import health, ledger, persons, problems
 from services.api.access import AccessKeys
+from services.api.dashboard import routes as dashboard
+from services.api.dashboard import signin
 from services.api.ingest import native, pixel, script, tracker
 from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
 from services.api.ingest.segment import routes as segment
 from services.api.ingest.sender import SCHEME
 from services.api.live import routes as live
-from services.api.query import query, sessions
+from services.api.query import choices, query, sessions
 from services.api.resources import lifespan_of
+from services.api.shop import routes as shop
 
 
 def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
@@ -33,7 +36,9 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
-    for part in (native, tracker, pixel, script, segment, kinesis, query, sessions, ledger, live, persons, health):
+    ways_in = (native, tracker, pixel, script, segment, kinesis)
+    questions = (query, sessions, choices, ledger, live)
+    for part in (*ways_in, *questions, persons, health, dashboard, signin, shop):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.

@@ -20,8 +20,9 @@ from services.api.access import AccessKeys
 from services.api.ingest.linger import LingeringPublisher
 from services.api.ingest.privacy import Privacy
 from services.api.ingest.visitors import DailyVisitors
-from services.api.limits import Limits, parse_quota
+from services.api.limits import SIGN_IN_ATTEMPTS, Limiter, Limits, parse_quota
 from services.api.live.feeds import Feeds
+from services.api.sign_ins import SignIns
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +35,16 @@ class Resources:
     visitors: DailyVisitors
     live: Feeds
     access: AccessKeys
+    sign_ins: SignIns
     limits: Limits
+    sign_in_attempts: Limiter
     signing_keys: SigningKeys
     privacy: Privacy
     keys: Keys
     partitions: int
     stream_retention_us: int
     windows: tuple[str, ...]
+    demo_shop: bool
     future_bound_us: int
 
 
@@ -80,14 +84,17 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     visitors=DailyVisitors(redis, keys),
                     live=live,
                     access=access,
+                    sign_ins=SignIns(redis, keys, lasts_us=settings.sign_in_us),
                     limits=Limits(
                         key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
                     ),
+                    sign_in_attempts=Limiter(SIGN_IN_ATTEMPTS),
                     signing_keys=settings.kinesis_keys,
                     keys=keys,
                     partitions=settings.partitions,
                     stream_retention_us=settings.stream_retention_us,
                     windows=windows,
+                    demo_shop=settings.demo_shop,
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
                 )

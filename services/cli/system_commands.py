@@ -20,6 +20,7 @@ from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.archive import ARCHIVE, forget_archive
+from services.cli.demo_history import DAYS
 from services.cli.erase import erase_person
 from services.cli.options import moment_of
 from services.cli.up import up as run_everything
@@ -34,12 +35,15 @@ commands.add_typer(checks, name="check")
 @commands.command()
 def up(
     demo: Annotated[bool, typer.Option(help="with generated traffic")] = False,
-    rate: Annotated[float, typer.Option(help="events a second of the generated traffic")] = 20.0,
+    rate: Annotated[float, typer.Option(help="events a second of the generated traffic; its past has a tenth")] = 1.0,
+    days: Annotated[
+        int, typer.Option("--demo-days", min=0, max=366, help="the past that a new demo begins with")
+    ] = DAYS,
     port: Annotated[int | None, typer.Option(help="the API's port")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
 ) -> None:
     """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
-    run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate)
+    run_everything(_settings(port=port, data_dir=data_dir, demo_shop=demo or None), demo=demo, rate=rate, days=days)
 
 
 @commands.command()
