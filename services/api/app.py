@@ -15,7 +15,7 @@ from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
 from services.api.ingest.segment import routes as segment
 from services.api.ingest.sender import SCHEME
-from services.api.query import sessions
+from services.api.query import sessions, sql, timeline
 from services.api.resources import lifespan_of
 
 
@@ -32,7 +32,21 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
-    for part in (native, tracker, pixel, script, segment, kinesis, sessions, ledger, live, persons, health):
+    for part in (
+        native,
+        tracker,
+        pixel,
+        script,
+        segment,
+        kinesis,
+        sessions,
+        timeline,
+        sql,
+        ledger,
+        live,
+        persons,
+        health,
+    ):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.

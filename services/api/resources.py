@@ -22,6 +22,7 @@ from services.api.ingest.linger import LingeringPublisher
 from services.api.ingest.privacy import Privacy
 from services.api.ingest.visitors import DailyVisitors
 from services.api.limits import Limits, parse_quota
+from services.api.query.sql_reader import SqlReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,7 @@ class Resources:
     limits: Limits
     signing_keys: SigningKeys
     privacy: Privacy
+    sql: SqlReader
     keys: Keys
     partitions: int
     stream_retention_us: int
@@ -89,6 +91,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     windows=tuple(window.name for window in settings.parsed_windows()),
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
+                    sql=SqlReader(settings.database_url, timeout_us=settings.query_timeout_us),
                 )
                 yield {"resources": resources}
         await engine.dispose()

@@ -10,7 +10,7 @@ from httpx import AsyncClient
 from clickloom.click import parse_click
 from services.api.ingest.segment.routes import PATHS as SEGMENT_PATHS
 from services.api.problems import MEDIA_TYPE, ProblemDetail
-from services.api.query.sessions import SessionAnswer
+from services.api.query.session_answers import SessionAnswer
 from tests.services.api.ingest.test_native import problem
 
 
