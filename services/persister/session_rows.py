@@ -9,7 +9,7 @@ from services.persister.packing import NULL, PG_EPOCH_US, bigints, jsonb, name, 
 
 # The columns of clickloom/tables.py in their order: first those of a fixed size.
 _FIXED = struct.Struct(">hi16siqiqiqiiiiiiiiiqiiihi?i?i?")
-_COLUMNS = 33
+_COLUMNS = 34
 _NO_TOUCH = Touch()
 _NULLS = NULL * 7
 
@@ -20,7 +20,8 @@ def session_row(window: str, session: Session, *, rollbacks: int, entry: EntryId
     kinds = name(session.device_type) + text(session.session_id)
     ends = name(session.begin_navigation) + name(session.end_navigation) + name(session.closed_by)
     path = texts(session.path) + bigints(session.path_offsets_us)
-    return b"".join((_fixed(session, rollbacks, entry), who, kinds, ends, _sums(session), path))
+    revised = text(session.revised_because)
+    return b"".join((_fixed(session, rollbacks, entry), who, kinds, ends, _sums(session), path, revised))
 
 
 def _fixed(session: Session, rollbacks: int, entry: EntryId) -> bytes:

@@ -50,6 +50,7 @@ EXAMPLE: dict[str, JsonValue] = {
     "bounced": False,
     "closed_by": "gap",
     "version": 1,
+    "revised_because": None,
 }
 
 
@@ -90,6 +91,10 @@ class SessionAnswer(BaseModel):
     bounced: bool = Field(description="short, and no conversion")
     closed_by: Literal["gap", "range", "cap"]
     version: int = Field(description="1, and one more at each revision")
+    revised_because: Literal["extended", "merged", "recut", "imported"] | None = Field(
+        description="of the last revision: late clicks made it longer, made one of several, or moved where the longest"
+        " duration cuts it; or history was imported. null of the first version"
+    )
 
 
 class SessionList(BaseModel):

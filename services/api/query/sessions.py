@@ -1,5 +1,6 @@
 """`GET /v1/sessions` and one session."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -70,7 +71,7 @@ async def _answer(
         return json_response({"sessions": shown, "next_cursor": cursor, "as_of": as_of}, headers)
     if as_of is not None:
         headers[AS_OF] = as_of.isoformat()
-    return await table_response(session_table(page, fields), form, headers)
+    return await table_response(await asyncio.to_thread(session_table, page, fields), form, headers)
 
 
 _UNKNOWN = documented(404, "no session 53b41eea-6b8a-d662-2faf-95a40b777597: it never was, or a revision took it back")

@@ -86,7 +86,7 @@ async def ask_sql(
         shown = {"columns": columns, "rows": answer.rows_as_json(), "truncated": answer.truncated, "as_of": as_of}
         return json_response(shown)
     _refuse_twins(answer)
-    return await table_response(answer.table(), form, {TRUNCATED: str(answer.truncated).lower()})
+    return await table_response(await asyncio.to_thread(answer.table), form, {TRUNCATED: str(answer.truncated).lower()})
 
 
 async def _as_of(resources: Resources) -> datetime | None:

@@ -1,4 +1,4 @@
-"""What `POST /v1/sql` may read: views of the asking key's sites, in a schema of their own.
+"""Why a session was revised; and what `POST /v1/sql` may read: views of the asking key's sites, in their own schema.
 
 Who may use them is a role that the API makes (services/api/query/sql_reader.py).
 """
@@ -60,6 +60,8 @@ $$
 
 
 def upgrade() -> None:
+    for table in ("sessions", "session_changes"):
+        op.execute(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS revised_because text")
     op.execute("CREATE SCHEMA ask")
     op.execute(ASKERS)
     for table in OF_SITES:
@@ -77,3 +79,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.execute("DROP SCHEMA ask CASCADE")
     op.execute("DROP TABLE sql_askers")
+    for table in ("sessions", "session_changes"):
+        op.execute(f"ALTER TABLE {table} DROP COLUMN revised_because")
