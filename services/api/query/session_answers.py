@@ -49,8 +49,8 @@ EXAMPLE: dict[str, JsonValue] = {
     "currency": "EUR",
     "bounced": False,
     "closed_by": "gap",
-    "version": 1,
-    "revised_because": None,
+    "version": 2,
+    "revised_because": "extended",
 }
 
 

@@ -36,15 +36,15 @@ _CLICK: dict[str, JsonValue] = {
     "arrived_at": "2021-02-26T16:54:05.412000Z",
     "is_bot": False,
     "page_url": "/checkout",
-    "referrer": None,
-    "utm_source": None,
-    "utm_medium": None,
-    "utm_campaign": None,
-    "experiments": None,
+    "referrer": "/cart",
+    "utm_source": "newsletter",
+    "utm_medium": "email",
+    "utm_campaign": "spring",
+    "experiments": {"button": "red"},
     "order_id": "o-1",
     "revenue": "19.99",
     "currency": "EUR",
-    "properties": None,
+    "properties": {"colour": "amber"},
 }
 
 
