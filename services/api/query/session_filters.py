@@ -23,8 +23,16 @@ from services.api.query.filters import (
 )
 from services.api.query.keyset import LONGEST_CURSOR
 
+
+def without_nul(text: str) -> str:
+    """PostgreSQL has no place for that one character."""
+    if "\0" in text:
+        raise ValueError("a NUL character has no place in it")
+    return text
+
+
 Name = Annotated[str, StringConstraints(max_length=128, pattern=r"^[^\x00]*$")]
-Text = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, StringConstraints(max_length=MOST_CHARACTERS), AfterValidator(without_nul)]
 Texts = Annotated[list[Text], Field(max_length=MOST_VALUES)]
 Count = Annotated[int, Field(ge=0, lt=2**31)]
 Order = Literal[

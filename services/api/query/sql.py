@@ -7,10 +7,11 @@ from typing import Annotated, Any, NoReturn
 import psycopg
 from fastapi import APIRouter, Depends, Request, Response
 from psycopg.errors import InsufficientResources, QueryCanceled
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from services.api.problems import TOO_SLOW, Problem, documented
 from services.api.query.formats import OTHER_FORMATS, Asked, Format, json_response, table_response
+from services.api.query.session_filters import without_nul
 from services.api.query.sql_answers import SqlAnswer, read_answer
 from services.api.query.windows import read_as_of
 from services.api.readers import UNREADABLE, Credentials, sites_for
@@ -47,7 +48,7 @@ _PROBLEMS = {
 class SqlQuestion(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": _QUESTION})
 
-    sql: Annotated[str, StringConstraints(min_length=1, max_length=100_000, pattern=r"^[^\x00]*$")] = Field(
+    sql: Annotated[str, StringConstraints(min_length=1, max_length=100_000), AfterValidator(without_nul)] = Field(
         description=f"one SELECT; there are the views {', '.join(VIEWS)}"
     )
     limit: Annotated[int, Field(ge=1, le=100_000, description="rows")] = 10_000

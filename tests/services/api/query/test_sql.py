@@ -332,3 +332,9 @@ async def test_what_is_no_question_in_sql_is_told(api: AsyncClient, body: dict[s
     told = problem(await api.post("/v1/sql", json=body), 422)
     assert [error["field"] for error in told["errors"]] == [field]
     assert field != "colour" or "there are sql, limit" in told["detail"]
+
+
+async def test_a_body_that_is_not_there_or_no_json_is_told(api: AsyncClient) -> None:
+    assert problem(await api.post("/v1/sql"), 422)["errors"] == [{"field": "body", "message": "Field required"}]
+    plain = await api.post("/v1/sql", content=b"SELECT 1", headers={"content-type": "application/json"})
+    assert problem(plain, 422)["errors"][0]["field"] == "body"

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 from httpx import AsyncClient
@@ -33,14 +34,14 @@ async def keep_clicks(settings: Settings, *clicks: Click, arrival: float = DAY +
 async def timeline(api: AsyncClient, user: str = "64", **asked: Any) -> list[str]:
     """`click cart` and `session`, page by page."""
     found: list[str] = []
-    url, params = f"/v1/users/{user}/timeline", {**asked}
+    url = str(httpx.URL(f"/v1/users/{user}/timeline", params=asked))
     while url:
-        answer = await api.get(url, params=params)
+        answer = await api.get(url)
         assert answer.status_code == 200, answer.text
         Timeline.model_validate(answer.json())
         for one in answer.json()["timeline"]:
             found.append("session" if one["kind"] == "session" else f"click {one['click']['client_event']}")
-        url, params = answer.links.get("next", {}).get("url", ""), {}
+        url = answer.links.get("next", {}).get("url", "")
     return found
 
 
