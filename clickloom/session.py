@@ -10,6 +10,7 @@ import msgspec
 from clickloom.times import MINUTE_US, SECOND_US
 
 ClosedBy = Literal["gap", "range", "cap"]
+RevisedBecause = Literal["extended", "merged", "recut", "imported"]
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -48,6 +49,7 @@ class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
     bounced: bool
     closed_by: ClosedBy
     version: int
+    revised_because: RevisedBecause | None = None  # why there is another version than the first
 
     @property
     def session_uid(self) -> UUID:

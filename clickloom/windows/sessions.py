@@ -98,6 +98,8 @@ class SessionCut(Cut):
             return
         for live in chain:
             self._replace(key, live, click)
+        if chain:
+            click.because = "extended" if len(chain) == 1 else "merged"
         del sessions[low:high]
         self._open(key, sessions, low, click)
         self._prune(sessions, low)
@@ -132,6 +134,7 @@ class SessionCut(Cut):
                 pieces.append(pieces[-1].part(after_us=pieces[-1].begin_us + self._max_us))
         del sessions[start:position]
         for place, piece in enumerate(pieces, start):
+            piece.because = "recut"
             self._open(key, sessions, place, piece)
             self._prune(sessions, place)
 
@@ -143,6 +146,7 @@ class SessionCut(Cut):
             return place - 1
         if before.emitted and self._closed_by(sessions, before) == "gap":
             self._revoke(key, before)
+            before.because = "recut"
             self._emit(key, before, "cap")
         return place
 

@@ -86,6 +86,7 @@ class StaggerCut(Cut):
             return
         if live.emitted:
             self._revoke(key, live)
+            live.because = "extended"
             self._revised.append((key, live))
         live.absorb(clicks)
         live.prune(self._names, keep_from_us=EVERYTHING_US)

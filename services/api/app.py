@@ -18,7 +18,7 @@ from services.api.ingest.pages import PagesMaySend
 from services.api.ingest.segment import routes as segment
 from services.api.ingest.sender import SCHEME
 from services.api.live import routes as live
-from services.api.query import choices, query, sessions
+from services.api.query import choices, query, sessions, sql, timeline
 from services.api.resources import lifespan_of
 from services.api.shop import routes as shop
 
@@ -37,7 +37,7 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
     ways_in = (native, tracker, pixel, script, segment, kinesis)
-    questions = (query, sessions, choices, ledger, live)
+    questions = (query, sessions, timeline, sql, choices, ledger, live)
     for part in (*ways_in, *questions, persons, health, dashboard, signin, shop):
         app.include_router(part.router)
     _describe_write_keys(app)

@@ -22,6 +22,7 @@ from services.api.ingest.privacy import Privacy
 from services.api.ingest.visitors import DailyVisitors
 from services.api.limits import SIGN_IN_ATTEMPTS, Limiter, Limits, parse_quota
 from services.api.live.feeds import Feeds
+from services.api.query.sql_reader import SqlReader
 from services.api.sign_ins import SignIns
 
 
@@ -40,6 +41,7 @@ class Resources:
     sign_in_attempts: Limiter
     signing_keys: SigningKeys
     privacy: Privacy
+    sql: SqlReader
     keys: Keys
     partitions: int
     stream_retention_us: int
@@ -97,6 +99,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     demo_shop=settings.demo_shop,
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
+                    sql=SqlReader(settings.database_url, timeout_us=settings.query_timeout_us),
                 )
                 yield {"resources": resources}
         await engine.dispose()

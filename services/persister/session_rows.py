@@ -27,7 +27,7 @@ from services.persister.packing import (
 _MOMENTS, _COUNTS = ("begin_us", "end_us", "timeagg_us"), ("duration_sec", "events", "orders", "version")
 _FLAGS = ("path_truncated", "converted", "bounced")
 _FIXED = FixedColumns(
-    33,
+    34,
     {
         "uid": "V16",
         **dict.fromkeys(_MOMENTS, ">i8"),
@@ -65,6 +65,7 @@ def session_rows(window: str, sessions: Sequence[Session], *, rollbacks: int, en
         map(_sums, columns["revenue"], columns["touch"]),
         text_arrays(columns["path"]),
         bigint_arrays(columns["path_offsets_us"]),
+        map(text, columns["revised_because"]),
     )
     return list(map(b"".join, zip(*parts, strict=False)))  # the window is repeated without end
 

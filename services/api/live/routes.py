@@ -14,7 +14,7 @@ from services.api.live.feed import Feed
 from services.api.live.ring import View
 from services.api.live.views import ClicksView, MetricsView, SessionsView
 from services.api.problems import documented_parameter
-from services.api.query.sessions import Filter
+from services.api.query.session_filters import Name
 from services.api.query.windows import check_window
 from services.api.readers import UNREADABLE, Readable, one_site
 from services.api.resources import resources_of
@@ -37,11 +37,11 @@ LastEventId = Annotated[
 class LiveFilters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    site_id: Filter | None = Field(None, description="only of this site; a key of several must name one")
+    site_id: Name | None = Field(None, description="only of this site; a key of several must name one")
 
 
 class Windowed(LiveFilters):
-    window: Filter = Field("visits", description="the window's name")
+    window: Name = Field("visits", description="the window's name")
 
 
 class MetricsFilters(Windowed):
@@ -49,19 +49,19 @@ class MetricsFilters(Windowed):
 
 
 class VisitorFilters(LiveFilters):
-    user_id: Filter | None = None
+    user_id: Name | None = None
     device_type: DeviceType | None = None
 
 
 class SessionFilters(VisitorFilters, Windowed):
-    device_id: Filter | None = None
-    event: Filter | None = Field(None, description="one that the path shows")
+    device_id: Name | None = None
+    event: Name | None = Field(None, description="one that the path shows")
     converted: bool | None = None
     bounced: bool | None = None
 
 
 class ClickFilters(VisitorFilters):
-    event: Filter | None = Field(None, description="the clicks' name")
+    event: Name | None = Field(None, description="the clicks' name")
     is_bot: bool | None = None
 
 
