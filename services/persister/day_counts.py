@@ -15,7 +15,9 @@ COLUMNS = ", ".join(f'"{column.name}"' for column in breakdowns.c)
 
 _DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # SQLAlchemy has it without types
 _COMPUTED = {
-    make.__name__: str(make(sessions).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True}))
+    make.__name__: str(make(sessions).compile(dialect=_DIALECT, compile_kwargs={"literal_binds": True})).replace(
+        "%", "%%"
+    )
     for make in (entry_page, referrer_host, class_number, duration_class)
 }
 _PLAIN = [name for name in KEPT if name not in _COMPUTED]

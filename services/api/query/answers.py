@@ -12,9 +12,21 @@ from clickloom.durations import CLASSES
 from clickloom.visitor_sketch import ERROR_PERCENT
 from services.api.query.date_ranges import Stretch
 from services.api.query.metrics import Group, Metric, Value
-from services.api.query.question import QueryRequest, Question, Unit
+from services.api.query.question import EXAMPLE, QueryRequest, Question, Unit
 
 _DAYS = ("day", "week", "month")
+_EXAMPLE: dict[str, JsonValue] = {
+    "results": [
+        {
+            "metrics": [19113, 38.76],
+            "dimensions": ["google"],
+            "comparison": {"metrics": [18204, 38.12], "change": [5.0, 0.64]},
+        }
+    ],
+    "totals": {"metrics": [118727, 38.53], "comparison": {"metrics": [117002, 38.6], "change": [1.5, -0.07]}},
+    "meta": {"as_of": "2025-02-05T10:00:00Z", "truncated": True, "estimated": [], "warnings": [], "time_labels": None},
+    "query": {**EXAMPLE, "date_range": ["2025-01-06T00:00:00+01:00", "2025-02-05T00:00:00+01:00"]},
+}
 
 
 class Comparison(BaseModel):
@@ -42,7 +54,7 @@ class Meta(BaseModel):
 
 
 class QueryAnswer(BaseModel):
-    model_config = ConfigDict(json_schema_extra={"example": {}})
+    model_config = ConfigDict(json_schema_extra={"example": _EXAMPLE})
 
     results: list[Row]
     totals: Numbers | None = None

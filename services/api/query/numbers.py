@@ -21,7 +21,8 @@ from services.api.query.pieces import Breakdown, Piece, breakdown_of, of_visitor
 from services.api.query.question import MOST_GROUPS, Question
 from services.api.query.statements import NAMES, classes_of, sketches_of, sums_of, uncounted_days, visitors_of
 
-EXACT_SESSIONS = 50_000  # up to which visitors are counted one by one
+# Up to which visitors are counted one by one; a tenth if they have to be looked for among other sessions.
+EXACT_SESSIONS = 50_000
 
 # Compiling takes longer than these queries do; and a plan for whatever values there may be is none for these.
 _SETTINGS = text("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '32MB'")
@@ -117,7 +118,8 @@ async def _add_visitors(
 ) -> None:
     """Exact, unless there are many sessions and sketches of them."""
     groups = {group.dimensions: group for group in numbers.groups}
-    many = numbers.truncated or sum(group.sessions for group in numbers.groups) > EXACT_SESSIONS
+    few = EXACT_SESSIONS if breakdown and breakdown.dimension == TOTAL else EXACT_SESSIONS // 10
+    many = numbers.truncated or sum(group.sessions for group in numbers.groups) > few
     if many and breakdown and any(one.source in ("hours", "days") for one in pieces):
         numbers.estimated.add("visitors")
         sketches: dict[tuple[Any, ...], list[bytes]] = {}

@@ -23,6 +23,17 @@ BEGIN = datetime(2025, 3, 28, tzinfo=UTC)  # with the day on which summer time b
 DAYS = 6
 RANGE = ["2025-03-28", "2025-04-02"]
 
+PAGES = {
+    "https://shop.example": "/",
+    "https://shop.example#/top": "/",
+    "https://shop.example/beer/7?a=b/c": "/beer/7",
+    "http://a/b//c#d?e": "/b//c",
+    "HTTPS://shop.example/beer/7": "/beer/7",
+    "//shop.example/cart": "/cart",
+    "/cart?from=https://shop.example/x": "/cart",
+    "": "/",
+}
+
 Ask = Callable[..., Awaitable[dict[str, Any]]]
 Count = Callable[[], Awaitable[int]]
 
@@ -55,7 +66,7 @@ def made(number: int, chance: Random) -> Session:
     duration_s = int(chance.expovariate(1 / 200)) * chance.choice([0, 1, 1])
     orders = chance.choice([0, 0, 0, 1])
     touch = Touch(
-        entry_url=chance.choice([None, "https://shop.example/", "https://shop.example/beer/7?a=b", "/cart"]),
+        entry_url=chance.choice([None, *PAGES]),
         referrer=chance.choice([None, "https://www.google.com/search", "https://blog.example/"]),
         utm_source=chance.choice([None, "letter"]),
         utm_campaign=chance.choice([None, "spring", "summer"]),
@@ -95,14 +106,19 @@ METRICS = {
     "revenue_per_session": "trim_scale(round(sum(revenue) / count(*), 6))::text",
 }
 QUANTILES = ["duration_p50", "duration_p90", "duration_p99"]
+
+
+def _when(url: str, page: str) -> str:
+    return f"WHEN '{url}' THEN '{page}'"
+
+
 LOCAL = "begin_session AT TIME ZONE '{zone}'"
 BY = {
     (): "",
     ("device_type",): "device_type",
     ("begin_navigation", "device_type"): "begin_navigation, device_type",
     ("end_navigation",): "end_navigation",
-    ("entry_page",): "CASE entry_url WHEN '/cart' THEN '/cart' WHEN 'https://shop.example/' THEN '/'"
-    " WHEN 'https://shop.example/beer/7?a=b' THEN '/beer/7' END",
+    ("entry_page",): f"CASE entry_url {' '.join(_when(url, page) for url, page in PAGES.items())} END",
     ("referrer_host", "site_id"): "CASE WHEN referrer LIKE '%%google%%' THEN 'google.com' WHEN referrer IS NOT NULL"
     " THEN 'blog.example' END, site_id",
     ("utm_source", "utm_campaign"): "utm_source, utm_campaign",
