@@ -12,10 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.connect import open_database, open_redis
 from clickloom.keys import Keys
+from clickloom.open_sessions import OpenSessions
 from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.signing_keys import SigningKeys
+from clickloom.times import SECOND_US
 from services.api.access import AccessKeys
 from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
@@ -33,6 +35,7 @@ class Resources:
     lingering: LingeringPublisher
     visitors: DailyVisitors
     feed: LiveFeed
+    open_sessions: OpenSessions
     access: AccessKeys
     limits: Limits
     signing_keys: SigningKeys
@@ -42,6 +45,7 @@ class Resources:
     stream_retention_us: int
     windows: tuple[str, ...]
     future_bound_us: int
+    query_timeout_s: float
 
 
 class State(TypedDict):
@@ -78,6 +82,9 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     lingering=LingeringPublisher(publisher),
                     visitors=DailyVisitors(redis, keys),
                     feed=feed,
+                    open_sessions=OpenSessions(
+                        redis, keys=keys, partitions=settings.partitions, rules=settings.rules()
+                    ),
                     access=access,
                     limits=Limits(
                         key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
@@ -89,6 +96,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     windows=tuple(window.name for window in settings.parsed_windows()),
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
+                    query_timeout_s=settings.query_timeout_us / SECOND_US,
                 )
                 yield {"resources": resources}
         await engine.dispose()
