@@ -38,6 +38,7 @@ class PartReader:
         self._state = keys.state(window, partition)
         self._progress = keys.progress(window, partition)
         self._held: dict[int, Segment] = {}
+        self._epoch: object = None
 
     async def read(self) -> StoredPart | None:
         """The part as of a moment during the call; None before its first commit. Raises UnknownVersion.
@@ -47,7 +48,9 @@ class PartReader:
         fetched, however large the part is, and it is the oldest that are dropped.
         """
         while True:
-            numbers, meta = await self._listed()
+            numbers, meta, epoch = await self._listed()
+            if epoch != self._epoch:  # a Redis that lost commits may have other segments under their numbers
+                self._held, self._epoch = {}, epoch
             missing = [number for number in numbers if number not in self._held]
             for first in range(0, len(missing), SEGMENTS):
                 await self._fetch(missing[first : first + SEGMENTS])
@@ -55,13 +58,17 @@ class PartReader:
             if len(self._held) == len(numbers):
                 return None if meta is None else StoredPart(self._held, decode_meta(meta))
 
-    async def _listed(self) -> tuple[list[int], bytes | None]:
-        """The numbers of the segments that count, and the meta, both of one moment."""
+    def forget(self) -> None:
+        """Keep nothing until it is read again."""
+        self._held = {}
+
+    async def _listed(self) -> tuple[list[int], bytes | None, object]:
+        """The numbers of the segments that count, the meta, and the owner's epoch: of one moment."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hkeys(self._state)
-            pipe.hget(self._progress, "meta")
-            found, meta = await pipe.execute()
-        return sorted(map(int, found)), None if meta is None else as_bytes(meta)
+            pipe.hmget(self._progress, ["meta", "epoch"])
+            found, (meta, epoch) = await pipe.execute()
+        return sorted(map(int, found)), None if meta is None else as_bytes(meta), epoch
 
     async def _fetch(self, numbers: list[int]) -> None:
         values: Any = await self._redis.hmget(self._state, list(map(str, numbers)))
