@@ -45,7 +45,7 @@ def up(settings: Settings, *, demo: bool, rate: float) -> None:
 
 def _commands(*, demo: bool, rate: float) -> dict[str, list[str]]:
     """What to run, by name."""
-    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "api")}
+    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "triggers", "api")}
     if demo:
         commands["generator"] = ["services.generator", "--rate", str(rate), "--history", DEMO_HISTORY]
     return commands
