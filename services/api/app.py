@@ -8,7 +8,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from clickloom.settings import Settings
-from services.api import health, ledger, live, open_sessions, persons, problems, query
+from services.api import health, ledger, live, open_sessions, persons, problems, query, triggers
 from services.api.access import AccessKeys
 from services.api.ingest import native, pixel, script, tracker
 from services.api.ingest.kinesis import routes as kinesis
@@ -31,7 +31,21 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
-    for part in (native, tracker, pixel, script, segment, kinesis, open_sessions, query, ledger, live, persons, health):
+    for part in (
+        native,
+        tracker,
+        pixel,
+        script,
+        segment,
+        kinesis,
+        open_sessions,
+        query,
+        ledger,
+        live,
+        triggers,
+        persons,
+        health,
+    ):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.

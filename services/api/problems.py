@@ -66,6 +66,14 @@ def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, 
     return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+def _field(fault: Any) -> str:
+    """Without where it was found (query, path, body) and, of several types that a parameter could have, which."""
+    place, *names = fault["loc"]
+    if fault["type"] == "json_invalid" or not names:
+        return str(place)
+    return ".".join(map(str, names)) if place == "body" else str(names[0])
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem detail, the framework's own too."""
 
@@ -79,8 +87,9 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        # Without where it was found (query, path) and, of several types that a value could have, which.
-        faults = [{"field": str(fault["loc"][1]), "message": fault["msg"]} for fault in error.errors()]
+        faults = [
+            {"field": _field(fault), "message": fault["msg"].removeprefix("Value error, ")} for fault in error.errors()
+        ]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
 

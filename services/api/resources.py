@@ -18,6 +18,7 @@ from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.signing_keys import SigningKeys
 from clickloom.times import SECOND_US
+from clickloom.windows.spec import Window
 from services.api.access import AccessKeys
 from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
@@ -46,6 +47,8 @@ class Resources:
     windows: tuple[str, ...]
     future_bound_us: int
     query_timeout_s: float
+    window_definitions: tuple[Window, ...]
+    webhook_private: bool
 
 
 class State(TypedDict):
@@ -97,6 +100,8 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
                     query_timeout_s=settings.query_timeout_us / SECOND_US,
+                    window_definitions=settings.parsed_windows(),
+                    webhook_private=settings.webhook_private == "on",
                 )
                 yield {"resources": resources}
         await engine.dispose()
