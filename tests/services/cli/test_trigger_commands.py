@@ -14,7 +14,7 @@ CART = ("--if", "event=cart", "--if", "without=checkout", "--if", "within=10m")
 
 def triggers(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "services.cli", "triggers", *arguments]
-    return subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env={**environment, "COLUMNS": "300"}, capture_output=True, text=True, timeout=180)
 
 
 def test_a_trigger_is_made_listed_switched_and_deleted(environment: dict[str, str], select: Select) -> None:
