@@ -183,6 +183,8 @@ UPDATE session_changes SET user_id = '', device_id = '', session_id = '', path =
     entry_url = NULL, referrer = NULL, utm_source = NULL, utm_medium = NULL, utm_campaign = NULL, experiments = NULL
 WHERE revoked AND {_ERASED}
 """
+# What triggers have fired, delivered or not; whoever has received it has to be told by others.
+_FIRINGS = f"DELETE FROM trigger_firings WHERE {_THEIRS}"
 
 
 async def _delete_sessions(connection: AsyncConnection, values: Mapping[str, Any]) -> int:
@@ -193,7 +195,7 @@ async def _delete_sessions(connection: AsyncConnection, values: Mapping[str, Any
     await connection.execute(text(_ROLLUPS), {"bounds": list(BOUNDS_S)})
     await connection.execute(text(_CLEAR))
     await connection.execute(text(_UNCOUNTED))
-    for statement in (_UNTOLD, _NAMELESS):
+    for statement in (_UNTOLD, _NAMELESS, _FIRINGS):
         await connection.execute(text(statement), values)
     return gone.rowcount
 

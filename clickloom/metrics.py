@@ -20,3 +20,5 @@ MEMORY_LEVEL = Gauge(
     "clickloom_redis_memory_level", "Memory of Redis over REDIS_HIGH_WATER; more than 1: ingest answers 503"
 )
 LIVE_SUBSCRIBERS = Gauge("clickloom_live_subscribers", "Open streams of live numbers")
+FIRINGS = Counter("clickloom_trigger_firings", "Firings of triggers, by when they fired", ["on"])
+WEBHOOKS = Counter("clickloom_webhooks", "Attempts at webhooks, by outcome: delivered, failed, dead", ["outcome"])

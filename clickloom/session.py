@@ -7,6 +7,7 @@ from uuid import UUID
 
 import msgspec
 
+from clickloom.keys import visitor_key
 from clickloom.times import MINUTE_US, SECOND_US
 
 ClosedBy = Literal["gap", "range", "cap"]
@@ -54,6 +55,11 @@ class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
     @property
     def session_uid(self) -> UUID:
         return UUID(bytes=self.uid)
+
+    @property
+    def key(self) -> str:
+        """The visitor's."""
+        return visitor_key(self.site_id, self.user_id, self.device_id)
 
     @property
     def duration_sec(self) -> int:

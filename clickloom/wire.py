@@ -165,6 +165,7 @@ class Changelog(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     read_to: EntryId = (0, 0)  # the last entry of `clicks:{p}` that it knows
     tallies: list[Tally] = msgspec.field(default_factory=list)  # of the entries since the commit before, in order
     open_events: dict[str, int] = msgspec.field(default_factory=dict)  # site → clicks in sessions that no + row shows
+    erased: list[Person] = msgspec.field(default_factory=list)  # whose open sessions closed for that alone
 
 
 class RejectedEvent(msgspec.Struct, array_like=True, gc=False, kw_only=True):

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
-import msgspec
 import numpy as np
 
 from clickloom.keys import Person
@@ -13,13 +12,14 @@ from clickloom.windows.active import Active
 from clickloom.windows.columns import Columns
 from clickloom.windows.cut import Cut
 from clickloom.windows.groups import Rows
-from clickloom.windows.live import Extras, Live
+from clickloom.windows.live import Extras
 from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
 from clickloom.windows.seen import Mask, SeenIds
 from clickloom.windows.sessions import SessionCut
 from clickloom.windows.spec import SessionWindow, Window
 from clickloom.windows.stagger import StaggerCut
+from clickloom.windows.stored import decode_live, decode_meta
 from clickloom.windows.tallies import Tallies
 from clickloom.windows.told import Told
 from clickloom.windows.watermark import NEVER_US, Watermark
@@ -36,9 +36,6 @@ from clickloom.wire import (
 
 END_US = 2**61  # a watermark and an arrival after everything
 NO_ENTRY: EntryId = (0, 0)
-
-_decode_sessions = msgspec.msgpack.Decoder(list[Live]).decode
-_decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], int, list[int]]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,7 +323,7 @@ class Partition:
 
     def restore_meta(self, meta: bytes) -> list[int]:
         """Take back what a commit wrote as `meta`; returns the buckets of seen ids that are to be restored."""
-        self.watermark, self._clock_us, names, bucket_us, buckets = _decode_meta(meta)
+        self.watermark, self._clock_us, names, bucket_us, buckets = decode_meta(meta)
         self._seen = SeenIds(bucket_us)  # as wide as they are stored, whatever the rules say today
         self._names.add(names)
         return buckets
@@ -335,4 +332,4 @@ class Partition:
         self._seen.restore(bucket, stored)
 
     def restore_sessions(self, key: str, stored: bytes) -> None:
-        self._cut.restore(key, _decode_sessions(stored))
+        self._cut.restore(key, decode_live(stored))

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -68,10 +68,12 @@ def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, 
     return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
-def _member(place: Sequence[int | str]) -> str:
-    """Without where it was found (query, path) and, of several types that a value could have, which."""
-    found = place[1] if len(place) > 1 else place[0]
-    return "body" if isinstance(found, int) else found  # of a body that is no JSON the place is a number
+def _field(fault: Mapping[str, Any]) -> str:
+    """Without where it was found (query, path, body) and, of several types that a parameter could have, which."""
+    place, *names = fault["loc"]
+    if fault["type"] == "json_invalid" or not names:
+        return str(place)
+    return ".".join(map(str, names)) if place == "body" else str(names[0])
 
 
 def _message(fault: Mapping[str, Any], request: Request) -> str:
@@ -106,7 +108,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        faults = [{"field": _member(fault["loc"]), "message": _message(fault, request)} for fault in error.errors()]
+        faults = [{"field": _field(fault), "message": _message(fault, request)} for fault in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
 

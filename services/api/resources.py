@@ -12,10 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.connect import open_database, open_redis
 from clickloom.keys import Keys
+from clickloom.open_sessions import OpenSessions
 from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.signing_keys import SigningKeys
+from clickloom.times import SECOND_US
+from clickloom.windows.spec import Window
 from services.api.access import AccessKeys
 from services.api.ingest.linger import LingeringPublisher
 from services.api.ingest.privacy import Privacy
@@ -35,6 +38,7 @@ class Resources:
     lingering: LingeringPublisher
     visitors: DailyVisitors
     live: Feeds
+    open_sessions: OpenSessions
     access: AccessKeys
     sign_ins: SignIns
     limits: Limits
@@ -48,6 +52,9 @@ class Resources:
     windows: tuple[str, ...]
     demo_shop: bool
     future_bound_us: int
+    query_timeout_s: float
+    window_definitions: tuple[Window, ...]
+    webhook_private: bool
 
 
 class State(TypedDict):
@@ -85,6 +92,9 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     lingering=LingeringPublisher(publisher),
                     visitors=DailyVisitors(redis, keys),
                     live=live,
+                    open_sessions=OpenSessions(
+                        redis, keys=keys, partitions=settings.partitions, rules=settings.rules()
+                    ),
                     access=access,
                     sign_ins=SignIns(redis, keys, lasts_us=settings.sign_in_us),
                     limits=Limits(
@@ -100,6 +110,9 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
                     sql=SqlReader(settings.database_url, timeout_us=settings.query_timeout_us),
+                    query_timeout_s=settings.query_timeout_us / SECOND_US,
+                    window_definitions=settings.parsed_windows(),
+                    webhook_private=settings.webhook_private == "on",
                 )
                 yield {"resources": resources}
         await engine.dispose()

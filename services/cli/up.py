@@ -50,7 +50,7 @@ def up(settings: Settings, *, demo: bool, rate: float, days: int) -> None:
 
 def _commands(*, demo: bool, rate: float) -> dict[str, list[str]]:
     """What to run, by name."""
-    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "api")}
+    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "triggers", "api")}
     if demo:
         habits = ["--rate", str(rate), "--users", str(HABITS.users)]
         commands["generator"] = ["services.generator", *habits, "--history", DEMO_HISTORY]

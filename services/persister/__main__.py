@@ -9,7 +9,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from clickloom.connect import POOL_WAIT_S, libpq_url, open_redis
 from clickloom.keys import Keys
-from clickloom.layout import lay_out
+from clickloom.layout import PERSISTER, lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
 from services.persister.archive_thread import keep_archive
@@ -31,7 +31,7 @@ REPLACED_WITHIN_S = 5
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Raises ServerUnavailable if the database has another schema than this software needs."""
     keys, windows = Keys(settings.namespace), settings.parsed_windows()
-    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows, persisting=True)
+    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows, reader=PERSISTER)
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         libpq_url(settings.database_url, application_name="clickloom-persister", session=LIMITS),
         min_size=1,

@@ -325,9 +325,9 @@ async def test_json_logs_are_json_line_by_line(start_up: StartUp, environment: d
     up = start_up(LOG_FORMAT="json", **stores)
     ready = json.loads(await up.logged("up.ready"))
     assert ready["open"].startswith("http://127.0.0.1:")
-    for service in ("sessionizer", "persister", "api"):  # ready is when the API is; the others may take longer
+    for service in ("sessionizer", "persister", "triggers", "api"):  # ready is when the API is; others may take longer
         await up.logged(f'"service": "{service}"')
     assert up.stop() == 0
     lines = [json.loads(line) for line in up.output.splitlines()]
-    assert {line["service"] for line in lines} == {"up", "sessionizer", "persister", "api"}
+    assert {line["service"] for line in lines} == {"up", "sessionizer", "persister", "triggers", "api"}
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)

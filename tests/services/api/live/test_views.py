@@ -6,7 +6,7 @@ import msgspec
 
 from clickloom.wire import Changelog
 from services.api.live.views import ClicksView, SessionsView
-from services.api.query import SessionAnswer
+from services.api.query.session_answers import SessionAnswer
 from tests.clicks import batch, click
 from tests.sessions import changelog, session
 
