@@ -10,6 +10,7 @@ from starlette.routing import Route
 from clickloom.settings import Settings
 from services.api import health, ledger, live, persons, problems
 from services.api.access import AccessKeys
+from services.api.analysis import funnels, paths, retention
 from services.api.ingest import native, pixel, script, tracker
 from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
@@ -32,7 +33,22 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
-    for part in (native, tracker, pixel, script, segment, kinesis, sessions, ledger, live, persons, health):
+    for part in (
+        native,
+        tracker,
+        pixel,
+        script,
+        segment,
+        kinesis,
+        sessions,
+        funnels,
+        paths,
+        retention,
+        ledger,
+        live,
+        persons,
+        health,
+    ):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.

@@ -1,14 +1,15 @@
 """Errors as RFC 9457 problem details."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from psycopg.errors import QueryCanceled
+from psycopg.errors import InvalidRegularExpression, QueryCanceled
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -66,6 +67,17 @@ def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, 
     return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+def _place(found: Sequence[str | int]) -> str:
+    """`steps[1].event`: without where it was found (query, path) and which of several types a value could have."""
+    where, *parts = found
+    if not parts or isinstance(parts[0], int):  # no member: the body is no object, or no JSON
+        return str(where)
+    place = str(parts[0])
+    if len(parts) > 1 and isinstance(parts[1], int):
+        place += f"[{parts[1]}]" + (f".{parts[2]}" if len(parts) > 2 else "")
+    return place
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem detail, the framework's own too."""
 
@@ -79,8 +91,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        # Without where it was found (query, path) and, of several types that a value could have, which.
-        faults = [{"field": str(fault["loc"][1]), "message": fault["msg"]} for fault in error.errors()]
+        faults = [{"field": _place(fault["loc"]), "message": fault["msg"]} for fault in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
 
@@ -88,6 +99,13 @@ def install(app: FastAPI) -> None:
         if isinstance(error, OperationalError) and isinstance(error.orig, QueryCanceled):
             return problem_response(503, TOO_SLOW)
         return problem_response(503, "PostgreSQL does not answer; ask again", {"Retry-After": "1"})
+
+    async def pattern(_: Request, error: Exception) -> JSONResponse:
+        """No expression of PostgreSQL's: the one value of a question that only PostgreSQL can tell to be none."""
+        if isinstance(error, DataError) and isinstance(error.orig, InvalidRegularExpression):
+            told = str(error.orig).splitlines()[0]
+            return problem_response(422, f"filters: {told}", errors=[{"field": "filters", "message": told}])
+        raise error
 
     async def busy(_: Request, error: Exception) -> JSONResponse:
         return problem_response(503, BUSY, {"Retry-After": "1"})
@@ -99,5 +117,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(OperationalError, away)
+    app.add_exception_handler(DataError, pattern)
     app.add_exception_handler(PoolTimeout, busy)
     app.add_exception_handler(Exception, unforeseen)

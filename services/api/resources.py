@@ -42,6 +42,7 @@ class Resources:
     stream_retention_us: int
     windows: tuple[str, ...]
     future_bound_us: int
+    sessions_of_bots: bool
 
 
 class State(TypedDict):
@@ -89,6 +90,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     windows=tuple(window.name for window in settings.parsed_windows()),
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
+                    sessions_of_bots=settings.sessions_of_bots,
                 )
                 yield {"resources": resources}
         await engine.dispose()
