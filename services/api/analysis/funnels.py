@@ -45,18 +45,18 @@ class StepAnswer(BaseModel):
     event: list[str]
     count: int = Field(description="sessions, or users, that came to this step")
     dropped: int = Field(description="of those at the step before, how many did not")
-    of_first: float | None = Field(description="share of the first step's, from 0 to 1; null of none")
-    of_previous: float | None
-    median_s: float | None = Field(description="median of the seconds since the step before; null of the first")
+    of_first: float | None = Field(None, description="share of the first step's, from 0 to 1; null of none")
+    of_previous: float | None = None
+    median_s: float | None = Field(None, description="median of the seconds since the step before; null of the first")
 
 
 class Funnel(BaseModel):
     steps: list[StepAnswer]
-    conversion: float | None = Field(description="share of the first step's that came to the last")
+    conversion: float | None = Field(None, description="share of the first step's that came to the last")
 
 
 class Group(Funnel):
-    value: str | None = Field(description="of the breakdown; null: those without one")
+    value: str | None = Field(None, description="of the breakdown; null: those without one")
     other: bool = Field(description="all values that have no row of their own")
 
 

@@ -33,7 +33,7 @@ class NodeAnswer(BaseModel):
         description="event; other: the events that are no node of their own; exit: the session ended; entry: it began"
         " (of `to`); cut: it had more than 100 events, of which no more are kept"
     )
-    event: str | None = Field(description="null of all other kinds")
+    event: str | None = Field(None, description="null of all other kinds")
     sessions: int
 
 

@@ -23,4 +23,4 @@ async def test_the_examples_are_what_is_asked_and_answered(api: AsyncClient, pat
     example = document["components"]["schemas"][kind.__name__]["example"]
     kind.model_validate(example)
     assert example.keys() == answer.json().keys()
-    assert example["query"].keys() == answer.json()["query"].keys()
+    assert example["query"].keys() <= answer.json()["query"].keys()  # FastAPI leaves nulls out of examples
