@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem details."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -68,12 +68,14 @@ def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, 
     return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
-def _field(fault: Mapping[str, Any]) -> str:
-    """Without where it was found (query, path, body) and, of several types that a parameter could have, which."""
-    place, *names = fault["loc"]
-    if fault["type"] == "json_invalid" or not names:
-        return str(place)
-    return ".".join(map(str, names)) if place == "body" else str(names[0])
+def _field(place: Sequence[int | str]) -> str:
+    """`steps[1].event`: without where it was found (query, path) and which of several types a value could have."""
+    where, *parts = place
+    if not parts or isinstance(parts[0], int):  # no member: the body is no object, or no JSON
+        return str(where)
+    if where != "body":
+        return str(parts[0])
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[:3]).removeprefix(".")
 
 
 def _message(fault: Mapping[str, Any], request: Request) -> str:
@@ -108,7 +110,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        faults = [{"field": _field(fault), "message": _message(fault, request)} for fault in error.errors()]
+        faults = [{"field": _field(fault["loc"]), "message": _message(fault, request)} for fault in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
 

@@ -55,6 +55,7 @@ class Resources:
     query_timeout_s: float
     window_definitions: tuple[Window, ...]
     webhook_private: bool
+    sessions_of_bots: bool
 
 
 class State(TypedDict):
@@ -113,6 +114,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     query_timeout_s=settings.query_timeout_us / SECOND_US,
                     window_definitions=settings.parsed_windows(),
                     webhook_private=settings.webhook_private == "on",
+                    sessions_of_bots=settings.sessions_of_bots,
                 )
                 yield {"resources": resources}
         await engine.dispose()
