@@ -43,19 +43,19 @@ def _api() -> Iterator[tuple[int, psutil.Process]]:
         redis_url = stack.enter_context(embedded_valkey(folder / "valkey"))
         database_url = stack.enter_context(embedded_postgres(folder / "postgres"))
         migrations.upgrade(database_url)
-        port = _free_port()
+        port = free_port()
         settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "AUTH": "off", "PORT": str(port)}
         api = stack.enter_context(running_service("api", settings))
-        await_condition(lambda: _answers(port), "the API")
+        await_condition(lambda: answers(port), "the API")
         yield port, api
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 
 
-def _answers(port: int) -> bool:
+def answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False

@@ -7,7 +7,7 @@ from clickloom.session import Session, Touch, floor_to_minute, session_uid
 from clickloom.windows.groups import Groups, hashes_of
 from clickloom.windows.live import Live, Path
 from clickloom.windows.sessions import SessionCut
-from clickloom.wire import Revoked, Times
+from clickloom.wire import Times
 
 _NO_TOUCH = Touch()
 
@@ -29,7 +29,7 @@ class PathlessCut(SessionCut):
                 self._open(key, sessions, len(sessions), Live(begin_us, last_us, end - first, bytearray()))
         self.changed.update(keys)
 
-    def take_rows(self) -> tuple[list[Revoked], list[Session]]:
+    def take_rows(self) -> tuple[list[Session], list[Session]]:
         emitted, self._emitted = self._emitted, {}
         return [], [self._row(live, key) for live, key, _ in emitted.values()]
 

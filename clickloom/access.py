@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import Literal, get_args
 
 Kind = Literal["write", "read"]
-Scope = Literal["read", "admin"]  # questions and live numbers; erasing persons besides
+Scope = Literal["read", "admin"]  # questions and live numbers; erasing persons and managing triggers besides
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _PREFIXES: dict[Kind, str] = {"write": "clw_", "read": "clr_"}

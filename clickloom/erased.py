@@ -160,6 +160,18 @@ DELETE FROM session_rollups kept USING (
         device_type, begin_navigation FROM gone_sessions
 ) AS less WHERE {_SAME} AND sessions = 0
 """
+# Its days' breakdowns may tell of the person, until they are counted anew.
+_UNCOUNTED = """
+WITH days AS (
+    INSERT INTO breakdown_days AS known ("window", site_id, day, changed, changed_at)
+    SELECT DISTINCT "window", site_id, CAST(begin_session AT TIME ZONE 'UTC' AS date), 1, now() FROM gone_sessions
+    ON CONFLICT ("window", site_id, day) DO UPDATE SET changed = known.changed + 1, changed_at = now(), counted = 0
+    RETURNING "window", site_id, CAST(day AS timestamp) AT TIME ZONE 'UTC' AS midnight
+)
+DELETE FROM breakdowns USING days
+WHERE breakdowns."window" = days."window" AND breakdowns.site_id = days.site_id
+    AND bucket >= midnight AND bucket < midnight + interval '1 day'
+"""
 
 
 # What waits for the archive: it is not told of what it would have to forget at once. That a session which it may have
@@ -171,6 +183,8 @@ UPDATE session_changes SET user_id = '', device_id = '', session_id = '', path =
     entry_url = NULL, referrer = NULL, utm_source = NULL, utm_medium = NULL, utm_campaign = NULL, experiments = NULL
 WHERE revoked AND {_ERASED}
 """
+# What triggers have fired, delivered or not; whoever has received it has to be told by others.
+_FIRINGS = f"DELETE FROM trigger_firings WHERE {_THEIRS}"
 
 
 async def _delete_sessions(connection: AsyncConnection, values: Mapping[str, Any]) -> int:
@@ -180,7 +194,8 @@ async def _delete_sessions(connection: AsyncConnection, values: Mapping[str, Any
     await connection.execute(text(_NOTE_SESSIONS))
     await connection.execute(text(_ROLLUPS), {"bounds": list(BOUNDS_S)})
     await connection.execute(text(_CLEAR))
-    for statement in (_UNTOLD, _NAMELESS):
+    await connection.execute(text(_UNCOUNTED))
+    for statement in (_UNTOLD, _NAMELESS, _FIRINGS):
         await connection.execute(text(statement), values)
     return gone.rowcount
 

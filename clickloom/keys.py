@@ -63,6 +63,10 @@ class Keys:
         """Stream: what happened, per commit."""
         return self._name("metrics", f"{{{partition}}}")
 
+    def active(self, partition: int) -> str:
+        """Stream: which users were there, in sketches by minute."""
+        return self._name("active", f"{{{partition}}}")
+
     def rejected(self) -> str:
         """Stream: input that is no click. It has no visitor, so one partition holds all of it."""
         return self._name("rejected", "{0}")
@@ -86,6 +90,10 @@ class Keys:
     def salt(self, day: int) -> str:
         """String that expires: what ids of visitors who keep none are made with on that day since 1970."""
         return self._name("salt", "{0}", day)
+
+    def sign_in(self, digest: str) -> str:
+        """String that expires: with which read key the browser has signed in whose cookie has that SHA-256."""
+        return self._name("sign-in", "{0}", digest)
 
     def lease(self, window: str, partition: int) -> str:
         """String that expires: epoch and name of the worker that may commit."""

@@ -19,6 +19,7 @@ from clickloom.times import format_duration
 from clickloom.windows.spec import SessionWindow, Window
 
 PERSISTER = "persister"  # the reader that brings every stream into Postgres
+TRIGGERS = "triggers"  # the reader that judges closing sessions; it is one from its own first start on
 _REGISTERED, _REMOVED = "registered", "removed"
 _WINDOW = "window:"
 
@@ -31,16 +32,24 @@ class Layout:
     windows: dict[str, str]  # name → definition; also of those that are in the settings no more
     removed: frozenset[str]  # windows of which only a changelog is left, that the persister has not written yet
     persisted: bool  # whether the persister is a registered reader
+    triggered: bool  # whether the triggers are
 
     def streams(self, keys: Keys, partition: int) -> dict[str, set[str]]:
         """The partition's streams that have readers, with the names of those that must be registered."""
         persister = {PERSISTER} if self.persisted else set[str]()
         changelogs = [keys.sessions(window, partition) for window in sorted({*self.windows, *self.removed})]
         rejected = [keys.rejected()] if partition == 0 else []
+        triggers = {TRIGGERS} if self.triggered else set[str]()
         return {
             keys.clicks(partition): {*self.windows, *persister},
-            **dict.fromkeys([*changelogs, *rejected], persister),
+            **dict.fromkeys(changelogs, persister | triggers),
+            **dict.fromkeys(rejected, persister),
         }
+
+    @property
+    def services(self) -> list[str]:
+        """The registered readers that are no windows."""
+        return [name for name, there in ((PERSISTER, self.persisted), (TRIGGERS, self.triggered)) if there]
 
 
 async def read_layout(redis: Redis, keys: Keys) -> Layout:
@@ -55,6 +64,7 @@ async def read_layout(redis: Redis, keys: Keys) -> Layout:
         windows={window: text for window, text in known.items() if text != _REMOVED},
         removed=frozenset(window for window, text in known.items() if text == _REMOVED),
         persisted=stored.get(PERSISTER) == _REGISTERED,
+        triggered=stored.get(TRIGGERS) == _REGISTERED,
     )
 
 
@@ -62,12 +72,10 @@ async def _fields(redis: Redis, keys: Keys) -> dict[bytes | str, bytes | str]:
     return await redis.hgetall(keys.layout())
 
 
-async def lay_out(
-    redis_url: str, *, keys: Keys, partitions: int, windows: Sequence[Window], persisting: bool = False
-) -> None:
+async def lay_out(redis_url: str, *, keys: Keys, partitions: int, windows: Sequence[Window], reader: str = "") -> None:
     """Fix partition count and windows, and register every reader; done again it changes nothing.
 
-    persisting: a persister starts, which is a reader from now on even if it was removed once.
+    reader: PERSISTER or TRIGGERS, if that starts: it is a reader from now on even if it was removed once.
 
     Raises InvalidSetting if the settings are not those that the streams and the sessions in Redis were made with, or
     Redis evicts; ServerUnavailable if it does not answer.
@@ -77,7 +85,9 @@ async def lay_out(
             await fix_layout(redis, keys=keys, partitions=partitions)
             for window in windows:
                 await _fix_window(redis, keys, window)
-            await (put_field if persisting else fix_field)(redis, keys, PERSISTER, _REGISTERED)
+            await fix_field(redis, keys, PERSISTER, _REGISTERED)
+            if reader:
+                await put_field(redis, keys, reader, _REGISTERED)
             await _register(redis, keys)
     except RedisError as error:
         raise ServerUnavailable(f"the Redis of REDIS_URL does not answer: {error}") from error
@@ -136,10 +146,10 @@ async def forget_reader(redis: Redis, keys: Keys, name: str) -> list[str]:
     streams = [stream for number in range(layout.partitions) for stream in layout.streams(keys, number)]
     known = [await remove_reader(redis, stream, name) for stream in streams]
     if not any(known) and name not in {*layout.windows, *layout.removed}:
-        readers = sorted({*layout.windows, *([PERSISTER] if layout.persisted else [])})
+        readers = sorted({*layout.windows, *layout.services})
         raise InvalidSetting(f"{name!r} reads nothing here; registered are {', '.join(readers)}")
-    if name == PERSISTER:
-        await put_field(redis, keys, PERSISTER, _REMOVED)
+    if name in (PERSISTER, TRIGGERS):
+        await put_field(redis, keys, name, _REMOVED)
         return []
     return await _forget_window(redis, keys, layout, name)
 

@@ -20,6 +20,9 @@ else:
     from uvloop import run as run_loop
 
 
+UNREAD_MS = 60_000  # a client that takes nothing of what it is sent for so long is disconnected
+
+
 def run_service(name: str, serve: Callable[[Settings, asyncio.Event], Awaitable[None]]) -> None:
     """Run `serve` until it returns; SIGTERM and SIGINT set its stop event. Exits 1 on an error, with one line."""
     failures: list[Exception] = []
@@ -55,6 +58,8 @@ def listen(host: str, port: int, *, setting: str = "PORT") -> socket.socket:
     """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections have it from their listener
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MS)
     try:
         listener.bind((host, port))
     except OSError as error:

@@ -26,3 +26,5 @@ LEDGER_COUNTED = Gauge("clickloom_ledger_counted_timestamp_seconds", "When the l
 # of clickloom/watch.py, which makes it when it is asked for: name, help
 DUTY_AGE = ("clickloom_duty_age_seconds", "Time since a loop, or a part's commit, was last done, by name")
 LIVE_SUBSCRIBERS = Gauge("clickloom_live_subscribers", "Open streams of live numbers")
+FIRINGS = Counter("clickloom_trigger_firings", "Firings of triggers, by when they fired", ["on"])
+WEBHOOKS = Counter("clickloom_webhooks", "Attempts at webhooks, by outcome: delivered, failed, dead", ["outcome"])

@@ -33,6 +33,11 @@ class Pressure:
         """Why Redis should not be given more; empty: it may."""
         return self._high_water.trouble
 
+    @property
+    def level(self) -> float:
+        """Memory over the mark."""
+        return self._high_water.level
+
     async def look(self) -> str:
         """`trouble`, at most LOOK_S old. Raises RedisError."""
         if time.monotonic() - self._looked_at >= LOOK_S:

@@ -7,9 +7,11 @@ from uuid import UUID
 
 import msgspec
 
+from clickloom.keys import visitor_key
 from clickloom.times import MINUTE_US, SECOND_US
 
 ClosedBy = Literal["gap", "range", "cap"]
+RevisedBecause = Literal["extended", "merged", "recut", "imported"]
 
 
 class Touch(msgspec.Struct, frozen=True, gc=False, array_like=True):
@@ -48,10 +50,16 @@ class Session(msgspec.Struct, frozen=True, gc=False, array_like=True):
     bounced: bool
     closed_by: ClosedBy
     version: int
+    revised_because: RevisedBecause | None = None  # why there is another version than the first
 
     @property
     def session_uid(self) -> UUID:
         return UUID(bytes=self.uid)
+
+    @property
+    def key(self) -> str:
+        """The visitor's."""
+        return visitor_key(self.site_id, self.user_id, self.device_id)
 
     @property
     def duration_sec(self) -> int:

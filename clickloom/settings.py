@@ -13,6 +13,7 @@ from clickloom.errors import InvalidSetting
 from clickloom.memory import Amount, parse_amount
 from clickloom.signing_keys import SigningKeys, parse_signing_keys
 from clickloom.times import parse_duration
+from clickloom.triggers.schedule import parse_waits
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window, parse_windows
 
@@ -124,6 +125,14 @@ class Settings(BaseSettings):
         description="how long streams keep what every reader has read; 0: not at all",
     )
 
+    live_retention_us: Duration = Field(
+        60_000_000,
+        ge=0,
+        alias="LIVE_RETENTION",
+        description="how long streams keep what every reader has read, so that live streams can be resumed; less when"
+        " Redis is half full",
+    )
+
     buffer_seconds: float = Field(0.5, gt=0, description="how long the persister gathers rows")
     buffer_rows: int = Field(50_000, ge=1, description="how many rows the persister gathers")
 
@@ -141,6 +150,22 @@ class Settings(BaseSettings):
     )
     archive_seconds: float = Field(300.0, gt=0, description="how long the archive gathers rows for a file")
     archive_rows: int = Field(500_000, ge=1, description="how many rows the archive gathers for a file")
+
+    webhook_private: str = Field(
+        "off",
+        pattern="^(on|off)$",
+        description="whether webhooks of triggers may go to this machine and to private networks",
+    )
+    webhook_retries: str = Field(
+        "5s, 5m, 30m, 2h, 5h, 10h, 14h",
+        description="how long to wait after each attempt at a webhook; after the last it is dead",
+    )
+    webhook_timeout_us: Duration = Field(
+        15_000_000, ge=100_000, le=60_000_000, alias="WEBHOOK_TIMEOUT", description="how long a receiver may take"
+    )
+    firings_kept_days: int = Field(
+        30, ge=2, le=36_500, description="how long firings of triggers are kept whose webhook is delivered or dead"
+    )
 
     host: str = Field("127.0.0.1", description="the address that the API, and METRICS_PORT, listen on")
     port: int = Field(8080, ge=0, le=65535, description="the port that the API listens on")
@@ -161,6 +186,15 @@ class Settings(BaseSettings):
         "on",
         pattern="^(on|off)$",
         description="whether events and questions need a key; off is only for an address of this machine alone",
+    )
+    sign_in_us: Duration = Field(
+        43_200_000_000,
+        ge=60_000_000,
+        alias="SIGN_IN",
+        description="how long a sign-in to the dashboard lasts",
+    )
+    demo_shop: bool = Field(
+        False, description="whether the API serves the demo's shop at /shop; `clickloom up --demo` sets it"
     )
     kinesis_keys: Signers = Field(
         {},
@@ -238,6 +272,10 @@ class Settings(BaseSettings):
             bots=self.sessions_of_bots,
         )
 
+    def retry_waits(self) -> tuple[int, ...]:
+        """µs. Raises InvalidSetting."""
+        return parse_waits(self.webhook_retries)
+
     def parsed_windows(self) -> tuple[Window, ...]:
         """Raises InvalidSetting."""
         return parse_windows(self.windows)
@@ -255,4 +293,5 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         raise InvalidSetting("; ".join(map(_fault, error.errors()))) from error
     settings.parsed_windows()
+    settings.retry_waits()
     return settings

@@ -6,7 +6,7 @@ The groups are also the register by which streams are trimmed: what a group has 
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +112,11 @@ local function show_cursor(keys, args)
   return show(keys[1], reader, since, cursor, tonumber(entries))
 end
 
+local function mark_trimmed(keys, args) return redis.call('SET', keys[1], args[1]) end
+
 local function lost_cursor(keys, args) return {lost(keys[1], args[1], args[2]), server()} end
 """,
-    functions=["register_reader", "show_cursor", "lost_cursor"],
+    functions=["register_reader", "show_cursor", "mark_trimmed", "lost_cursor"],
 )
 
 
@@ -221,10 +223,52 @@ async def last_id(redis: Redis, stream: str) -> str:
 
 
 async def trim_to(redis: Redis, stream: str, first_kept: str) -> None:
-    """Everything before that entry is gone."""
+    """Everything before that entry is gone; `trimmed_to` says so before it begins."""
+    await _LIBRARY.call(redis, "mark_trimmed", [_trimmed_key(stream)], [first_kept])
     while await redis.xtrim(stream, minid=first_kept, approximate=True, limit=TRIMMED):
         pass
     await redis.xtrim(stream, minid=first_kept, approximate=False)  # the rest of one node
+
+
+async def trimmed_to(redis: Redis, streams: Sequence[str]) -> EntryId:
+    """The least entry behind which nothing was trimmed, in any of the streams."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for stream in streams:
+            pipe.get(_trimmed_key(stream))
+        marks = await pipe.execute()
+    return max((split_id(as_bytes(mark).decode()) for mark in marks if mark is not None), default=(0, 0))
+
+
+def _trimmed_key(stream: str) -> str:
+    return f"{stream}:trimmed"
+
+
+async def clock_ms(redis: Redis) -> int:
+    """The clock by which entries get their ids: no stream gets one before it any more. Of a cluster the slowest.
+
+    Unless the clock is set back, or a replica with a slower one takes over.
+    """
+    if isinstance(redis, RedisCluster):
+        cluster: Any = redis
+        clocks = list((await cluster.time(target_nodes=RedisCluster.PRIMARIES)).values())
+    else:
+        clocks = [await redis.time()]
+    return min(seconds * 1_000 + us // 1_000 for seconds, us in clocks)
+
+
+async def range_streams(
+    redis: Redis, streams: Sequence[str], first_ms: int, end_ms: int, *, count: int | None = None
+) -> dict[str, list[Entry]]:
+    """Of each stream the entries from the first time on, and before the end; at most `count`."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for stream in streams:
+            pipe.xrange(stream, min=str(first_ms), max=str(end_ms - 1), count=count)
+        return dict(zip(streams, await pipe.execute(), strict=True))
+
+
+def before(moment_ms: int) -> str:
+    """The cursor of who has read all entries from before that time."""
+    return f"{moment_ms - 1}-{2**64 - 1}" if moment_ms > 0 else START
 
 
 def split_id(entry_id: str) -> EntryId:

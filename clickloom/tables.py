@@ -112,6 +112,7 @@ sessions = Table(
     Column("currency", Text),
     _required("path", ARRAY(Text)),
     _required("path_offsets_us", ARRAY(BigInteger)),
+    Column("revised_because", Text),  # of a version after the first
     # No row twice: the uid hashes window and begin. And the list of sessions, newest first, by keyset; the recount of
     # rollups; the original's views
     PrimaryKeyConstraint("window", "begin_session", "session_uid"),

@@ -19,6 +19,7 @@ import xxhash
 from clickloom.click import DEFAULT_SITE, Click, Details
 from clickloom.errors import UndecodableEntry, UnknownVersion
 from clickloom.keys import SEPARATOR, Person
+from clickloom.numbers import ActiveUsers, SiteNumbers
 from clickloom.session import Session
 from clickloom.times import LAST_US
 
@@ -100,6 +101,7 @@ class Revoked(msgspec.Struct, array_like=True, gc=False, frozen=True):
     uid: bytes
     version: int
     begin_us: int  # so that Postgres finds it where sessions of that time are
+    site_id: str = ""  # empty: an earlier version wrote the row
 
     @property
     def session_uid(self) -> UUID:
@@ -124,27 +126,6 @@ class LateClick(msgspec.Struct, array_like=True, gc=False, frozen=True):
         return f"its session could no longer change: the watermark was {self.late_by_us / 1e6:g} s past its time"
 
 
-class Summary(msgspec.Struct, array_like=True, gc=False):
-    """What CloudWatch kept of a metric: enough to merge any two."""
-
-    count: int = 0
-    sum: int = 0
-    min: int | None = None
-    max: int | None = None
-
-    @classmethod
-    def of(cls, values: Sequence[int]) -> Self:
-        return cls(len(values), sum(values), min(values), max(values)) if values else cls()
-
-    def merge(self, other: "Summary") -> None:
-        if other.min is None or other.max is None:
-            return
-        self.count += other.count
-        self.sum += other.sum
-        self.min = other.min if self.min is None else min(self.min, other.min)
-        self.max = other.max if self.max is None else max(self.max, other.max)
-
-
 class CommitMetrics(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     """What one commit of one window of one partition did: an entry of `metrics:{p}`."""
 
@@ -157,12 +138,8 @@ class CommitMetrics(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     late: int = 0
     undecodable: int = 0  # stream entries
     open_sessions: int = 0  # live and not yet emitted, after the commit
-    closed_sessions: int = 0  # + rows of version 1
-    revised_sessions: int = 0  # + rows of later versions
-    session_duration: Summary = msgspec.field(default_factory=Summary)  # s, of the closed
-    session_events: Summary = msgspec.field(default_factory=Summary)  # clicks, of the closed
-    events: dict[str, int] = msgspec.field(default_factory=dict)  # clicks by event name
     bots: int = 0
+    sites: dict[str, SiteNumbers] = msgspec.field(default_factory=dict)  # what of it is told by site, and more
 
 
 class Tally(msgspec.Struct, array_like=True, gc=False):
@@ -188,6 +165,7 @@ class Changelog(msgspec.Struct, array_like=True, gc=False, kw_only=True):
     read_to: EntryId = (0, 0)  # the last entry of `clicks:{p}` that it knows
     tallies: list[Tally] = msgspec.field(default_factory=list)  # of the entries since the commit before, in order
     open_events: dict[str, int] = msgspec.field(default_factory=dict)  # site → clicks in sessions that no + row shows
+    erased: list[Person] = msgspec.field(default_factory=list)  # whose open sessions closed for that alone
 
 
 class RejectedEvent(msgspec.Struct, array_like=True, gc=False, kw_only=True):
@@ -235,6 +213,7 @@ def _check_version(value: bytes) -> None:
 _read_batch = _Reader(RecordBatch)
 _read_changelog = _Reader(Changelog)
 _read_metrics = _Reader(CommitMetrics)
+_read_active = _Reader(ActiveUsers)
 _read_rejected = _Reader(RejectedEvent)
 
 
@@ -269,6 +248,12 @@ def decode_metrics(value: bytes) -> CommitMetrics:
     """Raises UndecodableEntry or UnknownVersion."""
     metrics: CommitMetrics = _read_metrics(value)
     return metrics
+
+
+def decode_active(value: bytes) -> ActiveUsers:
+    """Raises UndecodableEntry or UnknownVersion."""
+    active: ActiveUsers = _read_active(value)
+    return active
 
 
 def decode_rejected(value: bytes) -> RejectedEvent:

@@ -42,7 +42,7 @@ def session(
 def changelog(*plus: Session, minus: tuple[Session, ...] = (), watermark: float = 2e9) -> Changelog:
     return Changelog(
         watermark_us=round(watermark * SECOND_US),
-        minus=[Revoked(row.uid, row.version, row.begin_us) for row in minus],
+        minus=[Revoked(row.uid, row.version, row.begin_us, row.site_id) for row in minus],
         plus=list(plus),
         late=[],
     )

@@ -38,11 +38,11 @@ async def test_no_connection_of_uvloops_is_used_that_the_loop_has_closed(setting
 async def refuses_over_a_closed_one(server: AbstractAsyncContextManager[Proxy | str]) -> None:
     async with server as found, open_redis(found if isinstance(found, str) else found.url, retries=0) as redis:
         await redis.ping()
-        connection: Any = (
-            redis.get_random_node().acquire_connection()
-            if isinstance(redis, RedisCluster)
-            else await redis.connection_pool.get_connection()
-        )
+        if isinstance(redis, RedisCluster):
+            connection: Any = redis.get_random_node().acquire_connection()
+        else:
+            pool: Any = redis.connection_pool
+            connection = await pool.get_connection()
         await connection.connect()
         connection._writer.transport.abort()
         await asyncio.sleep(0)  # a turn of the loop, in which it closes the socket

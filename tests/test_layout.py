@@ -10,7 +10,7 @@ from redis.exceptions import OutOfMemoryError
 from clickloom.connect import open_redis
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
-from clickloom.layout import PERSISTER, add_reader, forget_reader, lay_out, read_layout
+from clickloom.layout import PERSISTER, TRIGGERS, add_reader, forget_reader, lay_out, read_layout
 from clickloom.settings import Settings
 from clickloom.streams import START, readers_of, show_cursor
 from clickloom.windows.spec import Window, parse_windows
@@ -26,8 +26,8 @@ Start = Callable[..., Awaitable[None]]
 def start(settings: Settings, keys: Keys) -> Start:
     """A service starts with these settings."""
 
-    async def start(windows: tuple[Window, ...] = BOTH, partitions: int = 2, *, persisting: bool = False) -> None:
-        await lay_out(settings.redis_url, keys=keys, partitions=partitions, windows=windows, persisting=persisting)
+    async def start(windows: tuple[Window, ...] = BOTH, partitions: int = 2, *, reader: str = "") -> None:
+        await lay_out(settings.redis_url, keys=keys, partitions=partitions, windows=windows, reader=reader)
 
     return start
 
@@ -123,8 +123,20 @@ async def test_a_removed_persister_is_no_reader_until_it_runs_again(redis: Redis
     await forget_reader(redis, keys, PERSISTER)
     await start()
     assert await names(redis, keys.rejected()) == set()
-    await start(persisting=True)
+    await start(reader=PERSISTER)
     assert await names(redis, keys.rejected()) == {PERSISTER}
+
+
+async def test_the_triggers_read_the_changelogs_from_their_own_start_on(redis: Redis, keys: Keys, start: Start) -> None:
+    await start()
+    assert await names(redis, keys.sessions("visits", 1)) == {PERSISTER}
+    await start(reader=TRIGGERS)
+    await start()
+    assert await names(redis, keys.sessions("visits", 1)) == {PERSISTER, TRIGGERS}
+    assert TRIGGERS not in await names(redis, keys.clicks(1))
+    await forget_reader(redis, keys, TRIGGERS)
+    await start()
+    assert await names(redis, keys.sessions("visits", 1)) == {PERSISTER}
 
 
 async def test_somebody_elses_group_is_a_reader_that_can_be_removed(redis: Redis, keys: Keys, start: Start) -> None:
@@ -154,7 +166,7 @@ async def test_a_full_redis_does_not_keep_the_readers_that_make_room_from_starti
             await redis.config_set("maxmemory", "1")
             with pytest.raises(OutOfMemoryError):
                 await redis.xadd(keys.clicks(0), {"b": "x"})
-            await lay_out(url, keys=keys, partitions=2, windows=BOTH, persisting=True)
+            await lay_out(url, keys=keys, partitions=2, windows=BOTH, reader=PERSISTER)
             assert await names(redis, keys.clicks(1)) == {"visits", "minutes", PERSISTER}
             await forget_reader(redis, keys, PERSISTER)
             await forget_reader(redis, keys, "minutes")

@@ -82,7 +82,7 @@ class ParquetWriter:
         import pyarrow as pa  # not before it is needed: it takes time and memory to load
 
         self._columns = columns
-        self._schema = pa.schema([pa.field(column.name, _arrow_type(column)) for column in columns])
+        self._schema = pa.schema([pa.field(column.name, arrow_type(column)) for column in columns])
 
     def write(self, file: BinaryIO, lines: Iterable[bytes]) -> int:
         import pyarrow as pa
@@ -136,10 +136,10 @@ def _groups(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
 def _csv_type(column: LakeColumn) -> Any:
     import pyarrow as pa
 
-    return pa.string() if column.kind in (Kind.texts, Kind.bigints) else _arrow_type(column)
+    return pa.string() if column.kind in (Kind.texts, Kind.bigints) else arrow_type(column)
 
 
-def _arrow_type(column: LakeColumn) -> Any:
+def arrow_type(column: LakeColumn) -> Any:
     import pyarrow as pa
 
     if column.kind is Kind.decimal:
@@ -164,4 +164,4 @@ def _split(array: Any, column: LakeColumn) -> Any:
 
     some = compute.split_pattern(array, SEPARATOR)
     none = pa.scalar([], some.type)
-    return compute.if_else(compute.equal(array, ""), none, some).cast(_arrow_type(column))
+    return compute.if_else(compute.equal(array, ""), none, some).cast(arrow_type(column))

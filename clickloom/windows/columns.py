@@ -55,6 +55,18 @@ class Columns:
                 counts = Counter(found) if found else {sites[0][0]: end - first}
                 yield from ((entry, site_id, count) for site_id, count in counts.items())
 
+    def of_sites(self) -> Iterator[tuple[str, Rows | None]]:
+        """Each site with its rows, in order; None: all of them."""
+        sites = {site_id for sites in self.sites for site_id, _ in sites}
+        if len(sites) <= 1:
+            yield from ((site_id, None) for site_id in sites)
+            return
+        numbers: dict[str, int] = {}
+        column = np.array([numbers.setdefault(site_of(key), len(numbers)) for key in self.keys])
+        order = np.argsort(column, kind="stable")
+        ends = np.cumsum(np.bincount(column))
+        yield from zip(numbers, np.split(order, ends[:-1]), strict=True)
+
     @classmethod
     def of(cls, batches: Sequence[RecordBatch], entries: Sequence[EntryId], names: EventNames) -> "Columns":
         lengths = [len(batch) for batch in batches]

@@ -2,17 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
 from clickloom.keys import Person, site_of
-from clickloom.session import ClosedBy, Session, session_uid
+from clickloom.session import ClosedBy, Session
 from clickloom.windows.live import Live, Path
 from clickloom.windows.names import EventNames
 from clickloom.windows.record import session_records
 from clickloom.windows.rules import Rules
-from clickloom.wire import Revoked, Times
+from clickloom.wire import Times
 
 
 class Cut(ABC):
@@ -28,10 +28,10 @@ class Cut(ABC):
         self._names = names
         self.visitors: dict[str, list[Live]] = {}  # by visitor's key, in event-time order
         self.changed: set[str] = set()  # visitors whose live sessions the next commit writes
-        self.open = 0  # live sessions that no + row shows
+        self.open: Counter[str] = Counter()  # by site, live sessions that no + row shows
         self.open_events: Counter[str] = Counter()  # by site, clicks that are in no session shown by `take_rows`
         self._emitted: dict[int, tuple[Live, str, ClosedBy]] = {}  # by identity: emitted since the last commit
-        self._revoked: dict[bytes, tuple[int, int]] = {}  # by session_uid: version and begin of the last commit
+        self._revoked: dict[bytes, Session] = {}  # by session_uid, as the last commit that showed it had it
 
     closes_by: ClosedBy  # by its nature; a session may end otherwise too
 
@@ -58,7 +58,7 @@ class Cut(ABC):
         """Take back a visitor's live sessions as a commit wrote them."""
         self.visitors[key] = sessions
         for live in sessions:
-            self.open += not live.emitted
+            self.open[site_of(key)] += not live.emitted
             self.open_events[site_of(key)] += 0 if live.emitted else live.events
             self.arm(key, live)
 
@@ -84,27 +84,29 @@ class Cut(ABC):
         find = self.visitors.get
         return ((key, find(key)) for key in changed)
 
-    def take_rows(self) -> tuple[list[Revoked], list[Session]]:
-        """The − and the + rows since the last call."""
-        minus = [Revoked(uid, version, begin_us) for uid, (version, begin_us) in self._revoked.items()]
-        emitted = list(self._emitted.values())
-        plus = session_records(emitted, window=self._window, names=self._names, rules=self._rules)
+    def take_rows(self) -> tuple[list[Session], list[Session]]:
+        """The sessions that are no more what they were shown as, as they were, and the + rows since the last call."""
+        minus = list(self._revoked.values())
+        plus = self._records(list(self._emitted.values()))
         for row in plus:
             self.open_events[row.site_id] -= row.events
         self._revoked, self._emitted = {}, {}
         return minus, plus
 
+    def _records(self, emitted: Sequence[tuple[Live, str, ClosedBy]]) -> list[Session]:
+        return session_records(emitted, window=self._window, names=self._names, rules=self._rules)
+
     def _open(self, key: str, sessions: list[Live], position: int, live: Live) -> None:
         sessions.insert(position, live)
         self.visitors[key] = sessions
-        self.open += 1
+        self.open[site_of(key)] += 1
         self.changed.add(key)
         self.arm(key, live)
 
     def _emit(self, key: str, live: Live, closed_by: ClosedBy) -> None:
         live.version += 1
         live.emitted = True
-        self.open -= 1
+        self.open[site_of(key)] -= 1
         self.changed.add(key)
         self._emitted[id(live)] = (live, key, closed_by)
 
@@ -113,10 +115,10 @@ class Cut(ABC):
         if not live.emitted:
             return
         live.emitted = False
-        self.open += 1
+        self.open[site_of(key)] += 1
         if self._emitted.pop(id(live), None) is None:
-            uid = session_uid(self._window, key, live.begin_us)
-            self._revoked[uid] = (live.version, live.begin_us)
+            [shown] = self._records([(live, key, self.closes_by)])
+            self._revoked[shown.uid] = shown
             self.open_events[site_of(key)] += live.events
         else:
             live.version -= 1
@@ -124,7 +126,7 @@ class Cut(ABC):
     def _replace(self, key: str, live: Live, successor: Live) -> None:
         """`successor` takes the clicks, and so the place, of a session; the caller removes that from the visitor."""
         self._revoke(key, live)
-        self.open -= 1
+        self.open[site_of(key)] -= 1
         successor.absorb(live)
 
     def _forget(self, key: str, live: Live) -> None:

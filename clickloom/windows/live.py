@@ -8,6 +8,7 @@ import numpy as np
 from msgspec.structs import astuple
 
 from clickloom.click import Details
+from clickloom.session import RevisedBecause
 from clickloom.windows.names import EventNames
 
 PATH_LIMIT = 100  # clicks that the path shows
@@ -84,6 +85,7 @@ class Live(msgspec.Struct, array_like=True, gc=False):
     emitted: bool = False  # the last + row stands
     opened_us: int = 0  # arrival clock, of a stagger row's first click
     extras: Extras | None = None
+    because: RevisedBecause | None = None  # how it last took in clicks or gave some away, other than by going on
 
     @classmethod
     def of(cls, time_us: int, code: int) -> Self:

@@ -1,33 +1,41 @@
 """One partition under one window: late or not, seen or not, into sessions, and what the next commit must write."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
-import msgspec
 import numpy as np
 
 from clickloom.keys import Person
+from clickloom.numbers import ActiveUsers, SiteNumbers
+from clickloom.windows.active import Active
 from clickloom.windows.columns import Columns
 from clickloom.windows.cut import Cut
 from clickloom.windows.groups import Rows
-from clickloom.windows.live import Extras, Live
+from clickloom.windows.live import Extras
 from clickloom.windows.names import EventNames
 from clickloom.windows.rules import Rules
 from clickloom.windows.seen import Mask, SeenIds
 from clickloom.windows.sessions import SessionCut
 from clickloom.windows.spec import SessionWindow, Window
 from clickloom.windows.stagger import StaggerCut
+from clickloom.windows.stored import decode_live, decode_meta
 from clickloom.windows.tallies import Tallies
+from clickloom.windows.told import Told
 from clickloom.windows.watermark import NEVER_US, Watermark
-from clickloom.wire import Changelog, CommitMetrics, EntryId, LateClick, RecordBatch, Summary, Tally, encode
+from clickloom.wire import (
+    Changelog,
+    CommitMetrics,
+    EntryId,
+    LateClick,
+    RecordBatch,
+    Revoked,
+    Tally,
+    encode,
+)
 
 END_US = 2**61  # a watermark and an arrival after everything
 NO_ENTRY: EntryId = (0, 0)
-
-_decode_sessions = msgspec.msgpack.Decoder(list[Live]).decode
-_decode_meta = msgspec.msgpack.Decoder(tuple[Watermark, int, list[str], int, list[int]]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,14 @@ class Changes:
     meta: bytes  # watermark, clock, names, buckets: what else `restore` needs
     changelog: Changelog
     metrics: CommitMetrics
+    active: ActiveUsers | None  # None: nothing new, or it is not told here
 
 
 class Partition:
     """Pure: batches and clock readings in, changes out."""
 
-    def __init__(self, window: Window, rules: Rules) -> None:
+    def __init__(self, window: Window, rules: Rules, *, tells_active: bool = False) -> None:
+        """tells_active: which users were there; for that the clicks of one window are enough."""
         self._window = window
         self._rules = rules
         self._horizon_us = window.reach_us + rules.allowed_lateness_us  # a click is late beyond it
@@ -60,8 +70,9 @@ class Partition:
             else StaggerCut(window, rules=rules, names=self._names)
         )
         self._late: list[LateClick] = []
-        self._clicks: Counter[int] = Counter()  # by event code
         self._tallies = Tallies()
+        self._told = Told(self._names)
+        self._active = Active() if tells_active else None
         self._erased: list[Person] = []
 
     def apply(
@@ -129,12 +140,14 @@ class Partition:
     def _add(self, clicks: Columns, before_us: int) -> None:
         self._count(clicks)
         keys, times, arrivals, records = clicks.keys, clicks.times, clicks.arrivals, clicks.records()
+        codes = clicks.codes
         kept = self._accepted(clicks, before_us)
         if kept is not None:
             keys = list(compress(keys, kept.tolist()))
-            times, arrivals, records = times[kept], arrivals[kept], records[kept]
+            times, arrivals, records, codes = times[kept], arrivals[kept], records[kept], codes[kept]
         if keys:
             self._cut.add(keys, times, records, arrivals)
+            self._told.conversions(keys, codes)
         if clicks.details:
             self._note_details(clicks, kept)
 
@@ -149,10 +162,13 @@ class Partition:
                 live.extras = Extras()
             conversion = is_conversion(codes[row])
             live.extras.note(details, times[row], conversion=conversion, event_id=event_ids[row])
+            if conversion and details.revenue is not None:
+                self._told.revenue(keys[row], details.revenue)
 
     def _count(self, clicks: Columns) -> None:
-        counts = np.bincount(clicks.codes).tolist()
-        self._clicks.update({code: count for code, count in enumerate(counts) if count})
+        self._told.read(clicks)
+        if self._active is not None:
+            self._active.read(clicks)
         for entry, sites in zip(clicks.entries, clicks.sites, strict=True):
             for site_id, count in sites:
                 self._tallies.of(entry, site_id).clicks += count
@@ -249,10 +265,11 @@ class Partition:
             else:
                 sessions[key] = encode(live)
         minus, plus = self._cut.take_rows()
+        self._told.rows(minus, plus)
         late, self._late = self._late, []
         changelog = Changelog(
             watermark_us=self.watermark.us,
-            minus=minus,
+            minus=[Revoked(row.uid, row.version, row.begin_us, row.site_id) for row in minus],
             plus=plus,
             late=late,
             tallies=self._tallies.take(),
@@ -266,32 +283,39 @@ class Partition:
             meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.bucket_us, self._seen.buckets)),
             changelog=changelog,
             metrics=self._metrics(changelog, now_us),
+            active=None if self._active is None else self._active.take(now_us),
         )
 
     def _metrics(self, changelog: Changelog, now_us: int) -> CommitMetrics:
-        clicks, self._clicks = self._clicks, Counter()
-        metrics = CommitMetrics(
+        sites = self._sites(changelog)
+        return CommitMetrics(
             window=self._window.name,
             committed_us=now_us,
             watermark_us=self.watermark.us,
-            clicks=clicks.total(),
-            duplicates=sum(tally.duplicates for tally in changelog.tallies),
+            clicks=sum(numbers.clicks for numbers in sites.values()),
+            duplicates=sum(numbers.duplicates for numbers in sites.values()),
             late=len(changelog.late),
-            bots=sum(tally.bots for tally in changelog.tallies),
-            open_sessions=self._cut.open,
-            events={self._names.texts[code]: count for code, count in clicks.items()},
+            bots=sum(numbers.bots for numbers in sites.values()),
+            open_sessions=self._cut.open.total(),
+            sites=sites,
         )
-        closed = [row for row in changelog.plus if row.version == 1]
-        metrics.closed_sessions = len(closed)
-        metrics.revised_sessions = len(changelog.plus) - len(closed)
-        metrics.session_duration = Summary.of([row.duration_sec for row in closed])
-        metrics.session_events = Summary.of([row.events for row in closed])
-        return metrics
+
+    def _sites(self, changelog: Changelog) -> dict[str, SiteNumbers]:
+        """By site what happened, and how many sessions are open."""
+        for tally in changelog.tallies:
+            numbers = self._told.of(tally.site_id)
+            numbers.duplicates += tally.duplicates
+            numbers.late += tally.late
+            numbers.bots += tally.bots
+        for site_id, count in self._cut.open.items():
+            if count:
+                self._told.of(site_id).open_sessions = count
+        return self._told.take()
 
     @property
     def unchanged(self) -> bool:
         """Nothing happened since the last commit but time."""
-        return not (self._cut.changed or self._clicks or self._late)
+        return not (self._cut.changed or self._told.any or self._late)
 
     @property
     def changed_sessions(self) -> int:
@@ -299,7 +323,7 @@ class Partition:
 
     def restore_meta(self, meta: bytes) -> list[int]:
         """Take back what a commit wrote as `meta`; returns the buckets of seen ids that are to be restored."""
-        self.watermark, self._clock_us, names, bucket_us, buckets = _decode_meta(meta)
+        self.watermark, self._clock_us, names, bucket_us, buckets = decode_meta(meta)
         self._seen = SeenIds(bucket_us)  # as wide as they are stored, whatever the rules say today
         self._names.add(names)
         return buckets
@@ -308,4 +332,4 @@ class Partition:
         self._seen.restore(bucket, stored)
 
     def restore_sessions(self, key: str, stored: bytes) -> None:
-        self._cut.restore(key, _decode_sessions(stored))
+        self._cut.restore(key, decode_live(stored))

@@ -66,6 +66,7 @@ def session_records(
                 not converted and last_us - begin_us < rules.bounce_us,
                 closed_by,
                 live.version,
+                live.because if live.version > 1 else None,
             )
         )
     return records

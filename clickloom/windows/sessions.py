@@ -5,6 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from clickloom.keys import site_of
 from clickloom.session import ClosedBy
 from clickloom.windows.cut import Cut
 from clickloom.windows.groups import Groups, hashes_of
@@ -47,7 +48,7 @@ class SessionCut(Cut):
         """
         order, ordered, _, bounds = Groups.of(keys, times, hashes_of(keys))
         packed = records[order].tobytes()
-        gap_us, max_us, size, opened = self._gap_us, self._max_us, PATH.itemsize, 0
+        gap_us, max_us, size, opened = self._gap_us, self._max_us, PATH.itemsize, list[str]()
         visitors, add_timer = self.visitors, self._timers.add
         for first, end, begin_us, last_us in bounds:
             key = ordered[first]
@@ -60,7 +61,7 @@ class SessionCut(Cut):
                 live = Live(begin_us, last_us, end - first, bytearray(path))
                 visitors[key] = [live]
                 add_timer(last_us + gap_us, (key, live))
-                opened += 1
+                opened.append(key)
                 continue
             live = sessions[-1]
             if (
@@ -76,7 +77,7 @@ class SessionCut(Cut):
             live.path += path
             if live.events > PATH_LIMIT:
                 self._prune(sessions, len(sessions) - 1)
-        self.open += opened
+        self.open.update(map(site_of, opened))
         self.changed.update(keys)
 
     def _add_singly(self, keys: list[str], path: bytes | bytearray) -> None:
@@ -97,6 +98,8 @@ class SessionCut(Cut):
             return
         for live in chain:
             self._replace(key, live, click)
+        if chain:
+            click.because = "extended" if len(chain) == 1 else "merged"
         del sessions[low:high]
         self._open(key, sessions, low, click)
         self._prune(sessions, low)
@@ -131,6 +134,7 @@ class SessionCut(Cut):
                 pieces.append(pieces[-1].part(after_us=pieces[-1].begin_us + self._max_us))
         del sessions[start:position]
         for place, piece in enumerate(pieces, start):
+            piece.because = "recut"
             self._open(key, sessions, place, piece)
             self._prune(sessions, place)
 
@@ -142,6 +146,7 @@ class SessionCut(Cut):
             return place - 1
         if before.emitted and self._closed_by(sessions, before) == "gap":
             self._revoke(key, before)
+            before.because = "recut"
             self._emit(key, before, "cap")
         return place
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from clickloom.keys import site_of
 from clickloom.session import floor_to_minute
 from clickloom.times import MINUTE_US
 from clickloom.windows.cut import Cut
@@ -37,7 +38,7 @@ class StaggerCut(Cut):
         """A visitor's clicks of one minute at once; spelled out, for every click goes through here."""
         groups = Groups.of(keys, times, hashes_of(keys) ^ times // MINUTE_US * _SPREAD)
         ordered, packed = groups.keys, records[groups.order].tobytes()
-        range_us, size, opened = self._range_us, PATH.itemsize, 0
+        range_us, size, opened = self._range_us, PATH.itemsize, list[str]()
         visitors, close_later = self.visitors, self._closing.add
         for (first, end, begin_us, last_us), arrival_us in zip(groups.bounds, groups.least(arrivals), strict=True):
             key, clicks = ordered[first], end - first
@@ -54,7 +55,7 @@ class StaggerCut(Cut):
                 else:
                     rows.append(live)
                 close_later(arrival_us + range_us, (key, live))
-                opened += 1
+                opened.append(key)
                 continue
             live = rows[-1]
             if live.emitted or live.begin_us >= minute_us + MINUTE_US or live.events + clicks > PATH_LIMIT:
@@ -66,7 +67,7 @@ class StaggerCut(Cut):
                 live.last_us = last_us
             live.events += clicks
             live.path += path
-        self.open += opened
+        self.open.update(map(site_of, opened))
         self.changed.update(keys)
 
     def _place_singly(self, keys: list[str], path: bytes, arrival_us: int) -> None:
@@ -85,6 +86,7 @@ class StaggerCut(Cut):
             return
         if live.emitted:
             self._revoke(key, live)
+            live.because = "extended"
             self._revised.append((key, live))
         live.absorb(clicks)
         live.prune(self._names, keep_from_us=EVERYTHING_US)

@@ -29,6 +29,15 @@ class AccessKeys:
         key = self._known().get(id_of(text))
         return key if key is not None and key.opened_by(text) else None
 
+    def with_id(self, key_id: str) -> AccessKey | None:
+        """The key of that id, if it still opens anything. Raises Problem if the keys are not known yet."""
+        return self._known().get(key_id)
+
+    def write_key_for(self, origin: str) -> str | None:
+        """The text of the oldest write key that pages of that origin may send with."""
+        keys = [key for key in self._known().values() if key.kind == "write" and key.allows_origin(origin)]
+        return keys[0].text if keys else None
+
     def any_allows_origin(self, origin: str) -> bool:
         """Whether a page of that origin may send events at all."""
         keys = () if self._keys is None else self._keys.values()

@@ -8,15 +8,20 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from clickloom.settings import Settings
-from services.api import health, ledger, live, persons, problems
+from services.api import health, ledger, open_sessions, persons, problems, triggers
 from services.api.access import AccessKeys
+from services.api.analysis import funnels, paths, retention
+from services.api.dashboard import routes as dashboard
+from services.api.dashboard import signin
 from services.api.ingest import native, pixel, script, tracker
 from services.api.ingest.kinesis import routes as kinesis
 from services.api.ingest.pages import PagesMaySend
 from services.api.ingest.segment import routes as segment
 from services.api.ingest.sender import SCHEME
-from services.api.query import sessions
+from services.api.live import routes as live
+from services.api.query import choices, query, sessions, sql, timeline
 from services.api.resources import lifespan_of
+from services.api.shop import routes as shop
 
 
 def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
@@ -32,7 +37,9 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     )
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
-    for part in (native, tracker, pixel, script, segment, kinesis, sessions, ledger, live, persons, health):
+    ways_in = (native, tracker, pixel, script, segment, kinesis)
+    questions = (query, open_sessions, sessions, timeline, funnels, paths, retention, sql, choices, ledger, live)
+    for part in (*ways_in, *questions, triggers, persons, health, dashboard, signin, shop):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.

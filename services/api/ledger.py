@@ -17,7 +17,7 @@ from clickloom.keys import Keys
 from clickloom.streams import last_id, split_id
 from services.api.balance import SumName, by_window, differences, total
 from services.api.problems import Problem, documented
-from services.api.query.sessions import Filter
+from services.api.query.session_filters import Name
 from services.api.query.windows import check_window
 from services.api.readers import UNREADABLE, Readable, one_site
 from services.api.recount import LONGEST_S, Recount, Span, recount
@@ -131,8 +131,8 @@ class Filters(BaseModel):
 
     from_: Annotated[datetime | None, Field(alias="from", description="an hour before `to` if not given")] = None
     to: Annotated[datetime | None, Field(description="exclusive; now if not given; at most a day after `from`")] = None
-    site_id: Filter | None = None
-    window: Filter | None = None
+    site_id: Name | None = None
+    window: Name | None = None
     limit: Annotated[int, Field(ge=1, le=1_500, description="of `minutes`; the sums are of all")] = 60
 
 

@@ -21,6 +21,9 @@ class Quota:
         return f"{self.events:,} events in {format_duration(round(self.seconds * SECOND_US))}"
 
 
+SIGN_IN_ATTEMPTS = Quota(10, 60.0)  # of one address
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Of one sender after a request."""

@@ -1,14 +1,16 @@
 """Errors as RFC 9457 problem details."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from psycopg.errors import QueryCanceled
+from fastapi.routing import APIRoute
+from psycopg.errors import InvalidRegularExpression, QueryCanceled
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -66,6 +68,35 @@ def documented_parameter(field: str, message: str) -> dict[int | str, dict[str, 
     return documented(422, f"{field}: {message}", errors=[{"field": field, "message": message}])
 
 
+def _field(place: Sequence[int | str]) -> str:
+    """`steps[1].event`: without where it was found (query, path) and which of several types a value could have."""
+    where, *parts = place
+    if not parts or isinstance(parts[0], int):  # no member: the body is no object, or no JSON
+        return str(where)
+    if where != "body":
+        return str(parts[0])
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[:3]).removeprefix(".")
+
+
+def _message(fault: Mapping[str, Any], request: Request) -> str:
+    """What is wrong, and, of a parameter that is none, what there is."""
+    if fault["type"] == "extra_forbidden" and len(fault["loc"]) == 2:
+        known = _parameters(request.scope["route"], body=fault["loc"][0] == "body")
+        return f"there is none of that name; there are {', '.join(known)}"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _parameters(route: APIRoute, *, body: bool) -> list[str]:
+    found: list[str] = []
+    for parameter in route.dependant.body_params if body else route.dependant.query_params:
+        kind = parameter.field_info.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            found += [field.alias or name for name, field in kind.model_fields.items()]
+        else:
+            found.append(parameter.alias)
+    return found
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of the app as a problem detail, the framework's own too."""
 
@@ -77,10 +108,9 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, HTTPException)
         return problem_response(error.status_code, str(error.detail), dict(error.headers or {}))
 
-    async def invalid(_: Request, error: Exception) -> JSONResponse:
+    async def invalid(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
-        # Without where it was found (query, path) and, of several types that a value could have, which.
-        faults = [{"field": str(fault["loc"][1]), "message": fault["msg"]} for fault in error.errors()]
+        faults = [{"field": _field(fault["loc"]), "message": _message(fault, request)} for fault in error.errors()]
         detail = "; ".join(f"{fault['field']}: {fault['message']}" for fault in faults)
         return problem_response(422, detail, errors=faults)
 
@@ -88,6 +118,14 @@ def install(app: FastAPI) -> None:
         if isinstance(error, OperationalError) and isinstance(error.orig, QueryCanceled):
             return problem_response(503, TOO_SLOW)
         return problem_response(503, "PostgreSQL does not answer; ask again", {"Retry-After": "1"})
+
+    async def value(_: Request, error: Exception) -> JSONResponse:
+        """A value of the question that only PostgreSQL can tell to be none, as a regular expression."""
+        assert isinstance(error, DataError)
+        told = str(error.orig).splitlines()[0]
+        if isinstance(error.orig, InvalidRegularExpression):
+            return problem_response(422, f"filters: {told}", errors=[{"field": "filters", "message": told}])
+        return problem_response(422, f"a value of the question is none to PostgreSQL: {told}")
 
     async def busy(_: Request, error: Exception) -> JSONResponse:
         return problem_response(503, BUSY, {"Retry-After": "1"})
@@ -99,5 +137,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(OperationalError, away)
+    app.add_exception_handler(DataError, value)
     app.add_exception_handler(PoolTimeout, busy)
     app.add_exception_handler(Exception, unforeseen)

@@ -12,16 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.connect import open_database, open_redis
 from clickloom.keys import Keys
+from clickloom.open_sessions import OpenSessions
 from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.signing_keys import SigningKeys
+from clickloom.times import SECOND_US
+from clickloom.windows.spec import Window
 from services.api.access import AccessKeys
-from services.api.feed import LiveFeed
 from services.api.ingest.linger import LingeringPublisher
 from services.api.ingest.privacy import Privacy
 from services.api.ingest.visitors import DailyVisitors
-from services.api.limits import Limits, parse_quota
+from services.api.limits import SIGN_IN_ATTEMPTS, Limiter, Limits, parse_quota
+from services.api.live.feeds import Feeds
+from services.api.query.sql_reader import SqlReader
+from services.api.sign_ins import SignIns
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +37,25 @@ class Resources:
     publisher: Publisher
     lingering: LingeringPublisher
     visitors: DailyVisitors
-    feed: LiveFeed
+    live: Feeds
+    open_sessions: OpenSessions
     access: AccessKeys
+    sign_ins: SignIns
     limits: Limits
+    sign_in_attempts: Limiter
     signing_keys: SigningKeys
     privacy: Privacy
+    sql: SqlReader
     keys: Keys
     partitions: int
     stream_retention_us: int
     windows: tuple[str, ...]
+    demo_shop: bool
     future_bound_us: int
+    query_timeout_s: float
+    window_definitions: tuple[Window, ...]
+    webhook_private: bool
+    sessions_of_bots: bool
 
 
 class State(TypedDict):
@@ -68,8 +82,9 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                 redis, keys=keys, partitions=settings.partitions, durable=settings.ingest_durability == "disk"
             )
             pressure = Pressure(redis, settings.redis_high_water)
-            feed = LiveFeed(redis, keys=keys, partitions=settings.partitions)
-            async with pressure.watched(), access.watched(engine), feed.running(stop):
+            windows = tuple(window.name for window in settings.parsed_windows())
+            live = Feeds(redis, keys=keys, partitions=settings.partitions, windows=windows)
+            async with pressure.watched(), access.watched(engine), live.running(stop):
                 resources = Resources(
                     redis=redis,
                     engine=engine,
@@ -77,18 +92,29 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     publisher=publisher,
                     lingering=LingeringPublisher(publisher),
                     visitors=DailyVisitors(redis, keys),
-                    feed=feed,
+                    live=live,
+                    open_sessions=OpenSessions(
+                        redis, keys=keys, partitions=settings.partitions, rules=settings.rules()
+                    ),
                     access=access,
+                    sign_ins=SignIns(redis, keys, lasts_us=settings.sign_in_us),
                     limits=Limits(
                         key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
                     ),
+                    sign_in_attempts=Limiter(SIGN_IN_ATTEMPTS),
                     signing_keys=settings.kinesis_keys,
                     keys=keys,
                     partitions=settings.partitions,
                     stream_retention_us=settings.stream_retention_us,
-                    windows=tuple(window.name for window in settings.parsed_windows()),
+                    windows=windows,
+                    demo_shop=settings.demo_shop,
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
                     future_bound_us=settings.future_bound_us,
+                    sql=SqlReader(settings.database_url, timeout_us=settings.query_timeout_us),
+                    query_timeout_s=settings.query_timeout_us / SECOND_US,
+                    window_definitions=settings.parsed_windows(),
+                    webhook_private=settings.webhook_private == "on",
+                    sessions_of_bots=settings.sessions_of_bots,
                 )
                 yield {"resources": resources}
         await engine.dispose()

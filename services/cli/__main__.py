@@ -9,7 +9,14 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from clickloom.errors import ClickloomError
-from services.cli import access_commands, file_commands, lake_commands, rejected_commands, system_commands
+from services.cli import (
+    access_commands,
+    file_commands,
+    lake_commands,
+    rejected_commands,
+    system_commands,
+    trigger_commands,
+)
 from services.generator.__main__ import generate
 
 app = typer.Typer(name="clickloom", no_args_is_help=True, help="Turns clicks into sessions while they happen.")
@@ -18,6 +25,7 @@ app.add_typer(file_commands.commands)
 app.add_typer(lake_commands.commands)
 app.add_typer(access_commands.commands, name="keys")
 app.add_typer(rejected_commands.commands, name="rejected")
+app.add_typer(trigger_commands.commands, name="triggers")
 app.command("generate")(generate)
 
 

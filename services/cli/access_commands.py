@@ -31,7 +31,7 @@ def create(
     name: Annotated[str, typer.Option(help="for people: whose it is")],
     site: Annotated[list[str] | None, typer.Option(help="the site; several for a read key, all if none")] = None,
     origin: Annotated[list[str] | None, typer.Option(help="of pages that may use a write key; any if none")] = None,
-    scope: Annotated[Scope | None, typer.Option(help="of a read key: read, or admin, which may erase persons")] = None,
+    scope: Annotated[Scope | None, typer.Option(help="of a read key: read, or admin, for persons and triggers")] = None,
 ) -> None:
     """Make a key and print it. A read key is shown this once only."""
     sites, origins = site or [], [_origin(text) for text in origin or []]

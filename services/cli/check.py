@@ -11,14 +11,15 @@ from rich.table import Table
 from clickloom.connect import libpq_url
 from clickloom.errors import ServerUnavailable
 from clickloom.settings import Settings
+from services.persister.day_check import DaysCheck, check_days
 from services.persister.recount import SUMS, Check, Difference, check_rollups
 
 
-def read(settings: Settings) -> Check:
+def read(settings: Settings) -> tuple[Check, DaysCheck]:
     """Raises ServerUnavailable."""
     try:
         with psycopg.connect(libpq_url(settings.database_url, application_name="clickloom-check")) as connection:
-            return check_rollups(connection)
+            return check_rollups(connection), check_days(connection)
     except psycopg.errors.UndefinedTable as error:
         raise ServerUnavailable("the database's schema is not this version's: run `clickloom migrate`") from error
     except psycopg.OperationalError as error:
@@ -41,6 +42,16 @@ def print_check(found: Check) -> None:
     console.print(f"{found.different:,} are not what a recount of sessions gives", markup=False)
     if found.different > len(found.differences):
         console.print(f"the first {len(found.differences)} are shown")
+
+
+def print_days(found: DaysCheck) -> None:
+    """On standard output: how many days are counted, and which differ."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"breakdowns of {found.counted:,} days")
+    if not found.different:
+        console.print("each is what a recount of sessions gives")
+    for day in found.different:
+        console.print(f"not so: {day.day} of {day.site_id}, {day.window}", markup=False)
 
 
 def _rows(difference: Difference) -> Iterator[list[str]]:

@@ -27,7 +27,7 @@ class PrefixedOutput:
 
     def ready(self, address: str, hints: list[str]) -> None:
         self._console.print()
-        self._console.print(Text(f"Clickloom is ready: open {address}/docs", style="bold green"), soft_wrap=True)
+        self._console.print(Text(f"Clickloom is ready: open {address}", style="bold green"), soft_wrap=True)
         for hint in hints:
             self._console.print(Text(f"  {hint}", style="dim"), soft_wrap=True)
         self._console.print()
@@ -41,7 +41,7 @@ class PlainOutput:
         sys.stdout.flush()
 
     def ready(self, address: str, hints: list[str]) -> None:
-        log.info("up.ready", open=f"{address}/docs", hints=hints)
+        log.info("up.ready", open=address, hints=hints)
 
 
 Output = PrefixedOutput | PlainOutput

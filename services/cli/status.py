@@ -14,7 +14,7 @@ from rich.text import Text
 
 from clickloom.connect import libpq_url, memory_of
 from clickloom.keys import Keys
-from clickloom.layout import PERSISTER, Layout, read_layout
+from clickloom.layout import PERSISTER, TRIGGERS, Layout, read_layout
 from clickloom.memory import HighWater
 from clickloom.settings import Settings
 from clickloom.streams import as_bytes, readers_of
@@ -48,6 +48,8 @@ class Status:
     sessionizers: list[str]
     persister_runs: bool | None  # None: Postgres does not answer
     readers: list[ReaderRow]
+    triggers_run: bool | None = None  # None: nobody has ever started them, or Postgres does not answer
+    dead_webhooks: int = 0  # of triggers, which are not tried any more
     archive: ArchiveStatus | None = None  # None: there is none, or Postgres does not answer
     ingest_closed: str = ""  # why, for want of memory; empty: it is open
     troubles: list[str] = field(default_factory=list)
@@ -58,7 +60,9 @@ class Persisted:
     """What Postgres tells of the persister."""
 
     runs: bool
-    commits: dict[str, tuple[datetime, datetime | None]]  # stream → (last commit, watermark)
+    triggers_run: bool
+    commits: dict[tuple[str, str], tuple[datetime, datetime | None]]  # (reader, stream) → (last commit, watermark)
+    dead_webhooks: int
     archive: ArchiveStatus | None
 
 
@@ -82,6 +86,8 @@ async def read_status(redis: Redis, settings: Settings) -> Status:
         sessionizers=[as_bytes(name).decode() for name in workers],
         persister_runs=persisted.runs if persisted else None,
         readers=rows,
+        triggers_run=persisted.triggers_run if persisted and layout.triggered else None,
+        dead_webhooks=persisted.dead_webhooks if persisted else 0,
         archive=persisted.archive if persisted else None,
         ingest_closed=high_water.trouble,
     )
@@ -119,22 +125,34 @@ async def _persisted(database_url: str) -> Persisted | None:
     url = libpq_url(database_url, application_name="clickloom-status")
     try:
         async with await psycopg.AsyncConnection.connect(url, connect_timeout=5, autocommit=True) as connection:
-            running = await connection.execute(
-                "SELECT 1 FROM pg_stat_activity"
-                " WHERE application_name = 'clickloom-persister' AND datname = current_database() LIMIT 1"
-            )
-            runs = await running.fetchone() is not None
-            cursors = await connection.execute("SELECT stream, updated_at, watermark FROM stream_cursors")
-            commits = {row[0]: (row[1], row[2]) for row in await cursors.fetchall()}
-            return Persisted(runs, commits, await read_archive(connection))
+            cursors = await connection.execute(_CURSORS, [PERSISTER, TRIGGERS])
+            commits = {(row[0], row[1]): (row[2], row[3]) for row in await cursors.fetchall()}
+            [(dead,)] = await (await connection.execute(_DEAD)).fetchall()
+            runs, triggers_run = await _runs(connection, PERSISTER), await _runs(connection, TRIGGERS)
+            return Persisted(runs, triggers_run, commits, dead, await read_archive(connection))
     except psycopg.Error:
         return None
 
 
+_CURSORS = """
+SELECT %s, stream, updated_at, watermark FROM stream_cursors
+UNION ALL SELECT %s, stream, updated_at, NULL FROM trigger_cursors
+"""
+_DEAD = "SELECT count(*) FROM trigger_firings WHERE state = 'dead'"
+
+
+async def _runs(connection: "psycopg.AsyncConnection[Any]", reader: str) -> bool:
+    found = await connection.execute(
+        "SELECT 1 FROM pg_stat_activity WHERE application_name = %s AND datname = current_database() LIMIT 1",
+        [f"clickloom-{reader}"],
+    )
+    return await found.fetchone() is not None
+
+
 def _add_persisted(rows: list[ReaderRow], persisted: Persisted | None) -> None:
     for row in rows:
-        if persisted and row.reader == PERSISTER and row.stream in persisted.commits:
-            committed, watermark = persisted.commits[row.stream]
+        if persisted and (row.reader, row.stream) in persisted.commits:
+            committed, watermark = persisted.commits[row.reader, row.stream]
             row.last_commit = iso(from_datetime(committed))
             row.watermark = iso(from_datetime(watermark)) if watermark else None
 
@@ -158,9 +176,17 @@ def find_troubles(status: Status, *, configured: set[str]) -> Iterator[str]:
         yield "Postgres does not answer: when the persister committed is unknown; check DATABASE_URL"
     if persister and status.persister_runs is False:
         yield f"the persister does not run: {_waiting(persister)}; start it, or `clickloom readers remove {PERSISTER}`"
+    if status.triggers_run is False:
+        waiting = _waiting([row for row in status.readers if row.reader == TRIGGERS])
+        yield f"the triggers do not run: {waiting}; start them, or `clickloom readers remove {TRIGGERS}`"
+    if status.dead_webhooks:
+        yield (
+            f"{status.dead_webhooks:,} webhooks could not be delivered: `clickloom triggers dead` says why,"
+            " `clickloom triggers retry` sends them again"
+        )
     if status.archive and (trouble := archive_trouble(status.archive)):
         yield trouble
-    for name in sorted({row.reader for row in status.readers} - {*status.windows, PERSISTER}):
+    for name in sorted({row.reader for row in status.readers} - {*status.windows, PERSISTER, TRIGGERS}):
         rows = [row for row in status.readers if row.reader == name]
         yield (
             f"{name} is nobody of Clickloom's: {_waiting(rows)}; if it is not needed, `clickloom readers remove {name}`"

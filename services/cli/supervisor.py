@@ -22,6 +22,7 @@ Stores = Mapping[str, "subprocess.Popen[bytes]"]  # the embedded servers by name
 async def supervise(
     commands: Mapping[str, Sequence[str]],
     *,
+    errands: Mapping[str, Sequence[str]],
     environment: Mapping[str, str],
     lock: int,
     stores: Stores,
@@ -32,14 +33,23 @@ async def supervise(
     """Run `python -m` with each of the commands until interrupted; no service runs any more when this returns.
 
     Raises ServerUnavailable if a service or a store ended by itself, or a service had to be killed. `lock` is a
-    descriptor for the services to inherit.
+    descriptor for the services to inherit. `errands` are commands that begin after `announce`, and may end: what they
+    have to say of that stands in their lines, and the others go on.
     """
     services: list[Service] = []
+
+    async def begin(what: Mapping[str, Sequence[str]]) -> None:
+        for name, command in what.items():
+            services.append(await Service.start(name, command, environment=environment, lock=lock, output=output))
+
+    async def announce_and_run() -> None:
+        await announce()
+        await begin(errands)
+
     with interrupt.event() as stop:
         try:
-            for name, command in commands.items():
-                services.append(await Service.start(name, command, environment=environment, lock=lock, output=output))
-            reason = await _first_end(stop, services, stores, announce)
+            await begin(commands)
+            reason = await _first_end(stop, tuple(services), stores, announce_and_run)
         finally:
             killed = await _stop(services)
     if reason is not None:

@@ -21,6 +21,7 @@ from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.archive import ARCHIVE, forget_archive
 from services.cli.audit import audit
+from services.cli.demo_history import DAYS
 from services.cli.erase import erase_person
 from services.cli.options import duration_of, moment_of
 from services.cli.settings_page import settings_page
@@ -36,12 +37,15 @@ commands.add_typer(checks, name="check")
 @commands.command()
 def up(
     demo: Annotated[bool, typer.Option(help="with generated traffic")] = False,
-    rate: Annotated[float, typer.Option(help="events a second of the generated traffic")] = 20.0,
+    rate: Annotated[float, typer.Option(help="events a second of the generated traffic; its past has a tenth")] = 1.0,
+    days: Annotated[
+        int, typer.Option("--demo-days", min=0, max=366, help="the past that a new demo begins with")
+    ] = DAYS,
     port: Annotated[int | None, typer.Option(help="the API's port")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
 ) -> None:
     """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
-    run_everything(_settings(port=port, data_dir=data_dir), demo=demo, rate=rate)
+    run_everything(_settings(port=port, data_dir=data_dir, demo_shop=demo or None), demo=demo, rate=rate, days=days)
 
 
 @commands.command()
@@ -104,10 +108,11 @@ def retention(
 
 @checks.command()
 def rollups() -> None:
-    """Whether session_rollups are what a recount of sessions gives; exit 1 and the differences if not."""
-    found = checking.read(load_settings())
+    """Whether rollups and breakdowns are what a recount of sessions gives; exit 1 and the differences if not."""
+    found, days = checking.read(load_settings())
     checking.print_check(found)
-    raise typer.Exit(1 if found.different else 0)
+    checking.print_days(days)
+    raise typer.Exit(1 if found.different or days.different else 0)
 
 
 @commands.command()

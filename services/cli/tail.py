@@ -84,6 +84,8 @@ def _named(value: Any) -> Any:
         return {"session_uid": value.session_uid, **_fields(value)}
     if isinstance(value, msgspec.Struct):
         return _fields(value)
+    if isinstance(value, dict):
+        return {name: _named(item) for name, item in value.items()}
     return [_named(item) for item in value] if isinstance(value, list) else value
 
 

@@ -16,16 +16,20 @@ from clickloom.layout import lay_out
 from clickloom.lifecycle import listen
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings
+from clickloom.times import now_us, parse_duration
 from services.cli.children import claimed, try_lock
 from services.cli.console import output_of
+from services.cli.demo_history import HABITS, note_past
 from services.cli.embedded import VALKEY, embedded_postgres, embedded_valkey, made
 from services.cli.interrupt import Interrupt
 from services.cli.supervisor import supervise
 
-DEMO_HISTORY = "6h"  # sessions to query at once, not only after the first gap
+DEMO_HISTORY = "6h"  # over the streams: sessions to query at once, not only after the first gap
+
+DEMO_HISTORY_US = parse_duration(DEMO_HISTORY)
 
 
-def up(settings: Settings, *, demo: bool, rate: float) -> None:
+def up(settings: Settings, *, demo: bool, rate: float, days: int) -> None:
     """Run stores and services until a signal. Raises ServerUnavailable if anything does not start or ends by itself."""
     interrupt = Interrupt()
     interrupt.install()
@@ -37,18 +41,31 @@ def up(settings: Settings, *, demo: bool, rate: float) -> None:
             with _stores(settings, folder, interrupt) as stores:
                 with interrupt.raising():
                     _prepare(settings, stores)
-                commands = _commands(demo=demo, rate=rate)
-                asyncio.run(_serve(commands, settings, stores, port=port, lock=lock, interrupt=interrupt))
+                    note = _note(stores.database_url, folder, demo=demo, rate=rate, days=days)
+                commands, errands = _commands(demo=demo, rate=rate), _errands(note)
+                asyncio.run(_serve(commands, errands, settings, stores, port=port, lock=lock, interrupt=interrupt))
     except KeyboardInterrupt:
         return  # while something was starting: what had been started is stopped by now
 
 
 def _commands(*, demo: bool, rate: float) -> dict[str, list[str]]:
     """What to run, by name."""
-    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "api")}
+    commands = {name: [f"services.{name}"] for name in ("sessionizer", "persister", "triggers", "api")}
     if demo:
-        commands["generator"] = ["services.generator", "--rate", str(rate), "--history", DEMO_HISTORY]
+        habits = ["--rate", str(rate), "--users", str(HABITS.users)]
+        commands["generator"] = ["services.generator", *habits, "--history", DEMO_HISTORY]
     return commands
+
+
+def _note(database_url: str, folder: Path, *, demo: bool, rate: float, days: int) -> Path | None:
+    """Of the past that is to be made up to where the generator's back-dated traffic begins."""
+    end_us = now_us() - DEMO_HISTORY_US
+    return note_past(database_url, folder, end_us=end_us, days=days, rate=rate) if demo else None
+
+
+def _errands(note: Path | None) -> dict[str, list[str]]:
+    """What runs once all is ready, and ends by itself."""
+    return {} if note is None else {"history": ["services.cli.demo_history", str(note)]}
 
 
 @dataclass(slots=True)
@@ -100,6 +117,7 @@ def _prepare(settings: Settings, stores: Stores) -> None:
 
 async def _serve(
     commands: dict[str, list[str]],
+    errands: dict[str, list[str]],
     settings: Settings,
     stores: Stores,
     *,
@@ -107,17 +125,22 @@ async def _serve(
     lock: int,
     interrupt: Interrupt,
 ) -> None:
-    output = output_of(settings.log_format, list(commands))
+    output = output_of(settings.log_format, [*commands, *errands])
     addresses = {"REDIS_URL": stores.redis_url, "DATABASE_URL": stores.database_url}
+    listening = {"HOST": settings.host, "PORT": str(port), "DEMO_SHOP": str(settings.demo_shop)}
+    web = _web_address(settings.host, port)
+    shop = [f"{web}/shop is the demo's shop"] if settings.demo_shop else []
+    hints = [*shop, f"{web}/docs is the API", *stores.hints()]
 
     async def announce() -> None:
         while not await _is_ready(settings.host, port):  # noqa: ASYNC110  # another process
             await asyncio.sleep(0.1)
-        output.ready(_web_address(settings.host, port), stores.hints())
+        output.ready(web, hints)
 
     await supervise(
         commands,
-        environment={**os.environ, **addresses, "HOST": settings.host, "PORT": str(port), "PYTHONUNBUFFERED": "1"},
+        errands=errands,
+        environment={**os.environ, **addresses, **listening, "PYTHONUNBUFFERED": "1"},
         lock=lock,
         stores=stores.embedded,
         output=output,

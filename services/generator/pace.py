@@ -20,6 +20,15 @@ def day_curve(time_us: int) -> float:
     return 1 + _SWING * cos(tau * (time_us - _BUSIEST_US) / DAY_US)
 
 
+_WEEKDAYS = (0.85, 0.85, 0.9, 0.95, 1.2, 1.3, 0.95)  # from Monday; drinks are bought before the weekend
+_FIRST_MONDAY = 4  # days after 1970 began
+
+
+def week_curve(time_us: int) -> float:
+    """How busy a time of the week is; 1 on average over a week."""
+    return day_curve(time_us) * _WEEKDAYS[(time_us // DAY_US - _FIRST_MONDAY) % 7]
+
+
 class Slots:
     """One slot an event: `rate` a second, each at a random moment of its own share of the time.
 

@@ -13,7 +13,7 @@ from clickloom.times import to_datetime
 from clickloom.windows.spec import SessionWindow
 from services.generator.arrivals import Arrivals, Disturbances, Model
 from services.generator.original import Original
-from services.generator.pace import Slots, day_curve, even
+from services.generator.pace import Slots, day_curve, even, week_curve
 from services.generator.shop import Habits, Shop
 from services.generator.truth import Record, Run, TrueSession
 
@@ -45,6 +45,11 @@ class Plan:
         """Of back-dated traffic: a share of the rate, and busy as the day is."""
         rate = self.rate * HISTORY_SHARE[self.model]
         return Slots(self._random("history"), begin_us=begin_us, rate=rate, curve=day_curve)
+
+    def past_slots(self, begin_us: int) -> Slots:
+        """Of weeks gone by: as much as back-dated traffic, and busy as the day and the week are."""
+        rate = self.rate * HISTORY_SHARE[self.model]
+        return Slots(self._random("past"), begin_us=begin_us, rate=rate, curve=week_curve)
 
     def live_slots(self, begin_us: int) -> Slots:
         """Of traffic as it comes: the rate, at every hour."""

@@ -17,13 +17,16 @@ from services.generator.walk import (
     BUYING,
     CHECKOUT,
     ENTRY,
+    LANDINGS,
     LEAVE,
     SOURCES,
+    VITRINE,
     page_url,
     reading_us,
 )
 
 EXPERIMENT = "checkout"
+LANDING = "landing"  # an experiment that makes no difference
 CURRENCY = "EUR"
 
 _PAUSES = 0.02  # of all clicks: followed by a pause of up to a gap
@@ -161,7 +164,10 @@ class Shop:
         click.utm_source = source.utm_source
         click.utm_medium = source.utm_medium
         click.utm_campaign = source.utm_campaign
-        click.experiments = {EXPERIMENT: self._visitors.variant(user)}
+        landing = self._visitors.variant(user, LANDING)
+        click.experiments = {EXPERIMENT: self._visitors.variant(user), LANDING: landing}
+        if click.client_event == VITRINE:
+            click.page_url = LANDINGS[landing]
 
     def _order(self, visit: _Visit, click: Click) -> None:
         self._orders += 1

@@ -65,9 +65,9 @@ class Visitors:
             return devices[0]
         return devices[1 + int(self._random.random() * (len(devices) - 1))]
 
-    def variant(self, user: int) -> str:
-        """The side of the experiment that a user is always on."""
-        return "B" if self._mixed(user) >> 8 & 1 else "A"
+    def variant(self, user: int, experiment: str = "") -> str:
+        """The side of the experiment that a user is always on, whatever side of another."""
+        return "B" if self._mixed(user) >> (8 + len(experiment)) & 1 else "A"
 
     def _mixed(self, user: int) -> int:
         """Bits that a user always has, spread evenly (the multiplication of Fibonacci hashing)."""

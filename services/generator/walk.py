@@ -69,6 +69,9 @@ _URLS = {
 }
 
 
+LANDINGS = {"A": f"{_SITE}/", "B": f"{_SITE}/welcome"}  # of the first page of a visit, by the side of the experiment
+
+
 def page_url(random: Random, page: str) -> str:
     urls = _URLS[page]
     return urls[int(random.random() * len(urls))]

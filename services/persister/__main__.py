@@ -10,11 +10,12 @@ from psycopg_pool import AsyncConnectionPool
 from clickloom.connect import POOL_WAIT_S, libpq_url, open_redis
 from clickloom.duties import Duties
 from clickloom.keys import Keys
-from clickloom.layout import lay_out
+from clickloom.layout import PERSISTER, lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
 from clickloom.watch import watched
 from services.persister.archive_thread import keep_archive
+from services.persister.day_counter import keep_counted
 from services.persister.loop import serve_share
 from services.persister.partitions import Connection
 from services.persister.reader import StreamReader, sources
@@ -32,11 +33,11 @@ REPLACED_WITHIN_S = 5
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
     """Raises ServerUnavailable if the database has another schema than this software needs."""
     keys, windows = Keys(settings.namespace), settings.parsed_windows()
-    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows, persisting=True)
+    await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=windows, reader=PERSISTER)
     pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
         libpq_url(settings.database_url, application_name="clickloom-persister", session=LIMITS),
         min_size=1,
-        max_size=PARALLEL + 1,  # and one for the upkeep
+        max_size=PARALLEL + 2,  # and one each for the upkeep and for counting days
         timeout=POOL_WAIT_S,
         reconnect_timeout=REPLACED_WITHIN_S,
         open=False,
@@ -56,6 +57,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         pause_s = settings.buffer_seconds
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_up(pool, Retention(settings.retention_days()), stop))
+            group.create_task(keep_counted(pool, stop))
             for first in range(PARALLEL):
                 share = serve_share(
                     readers[first::PARALLEL], stop, pause_s=pause_s, duties=duties, duty=f"share {first}"

@@ -1,6 +1,6 @@
-"""A record batch as packed rows of `clicks`. Pure."""
+"""Clicks as packed rows of `clicks`. Pure."""
 
-import struct
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -10,57 +10,70 @@ from clickloom.errors import UndecodableEntry
 from clickloom.keys import split_key
 from clickloom.times import to_datetime
 from clickloom.wire import EntryId, RecordBatch
-from services.persister.packing import NULL, PG_EPOCH_US, jsonb, name, numeric, packed, text
+from services.persister.packing import NULL, PG_EPOCH_US, FixedColumns, jsonb, name, numeric, packed, text
 
 MOST_CLICKS = 2**15  # that `entry_row` can tell apart; our own batches have 500
 
-# The columns of clickloom/tables.py in their order: first those that all clicks of an entry share, then some of a fixed
-# size that numpy makes for all clicks at once.
-_HEAD = struct.Struct(">hiqiqiiih")
-_COLUMNS = 24
-_FIXED = np.dtype([("two", ">i4"), ("row", ">i2"), ("eight", ">i4"), ("time", ">i8"), ("one", ">i4"), ("bot", "?")])
+# The columns of clickloom/tables.py in their order: first those of a fixed size.
+FIXED = FixedColumns(
+    24,
+    {
+        "arrived_at": ">i8",
+        "entry_ms": ">i8",
+        "entry_seq": ">i4",
+        "partition": ">i2",
+        "entry_row": ">i2",
+        "client_timestamp": ">i8",
+        "is_bot": "?",
+    },
+)
 _NO_DETAILS = NULL * 11
 
 
 def click_rows(batch: RecordBatch, partition: int, entry: EntryId) -> list[bytes]:
     """Raises UndecodableEntry and OverflowError for an entry that the table cannot hold."""
-    head, fixed = _head(batch, partition, entry), _fixed(batch)
-    names = list(map(name, batch.names))
+    names = batch.names
     events = [names[code] for code in batch.code_column.tolist()]
-    ids = [packed(event_id.encode()) for event_id in batch.event_ids]
-    visitors = list(map(_visitor, batch.keys))
-    details = [_NO_DETAILS] * len(batch)
-    for row, known in batch.details:
-        visitors[row] = _visitor(batch.keys[row], known.device_type)
-        details[row] = _detail_columns(known)
-    return list(map(b"".join, zip(_repeated(head, batch), fixed, ids, visitors, events, details, strict=True)))
+    fixed = _fixed(batch, partition, entry)
+    return packed_clicks(fixed, batch.event_ids, batch.keys, events, dict(batch.details))
 
 
-def _repeated(head: bytes, batch: RecordBatch) -> list[bytes]:
-    return [head] * len(batch)
+def packed_clicks(
+    fixed: Sequence[bytes],
+    event_ids: Sequence[str],
+    keys: Sequence[str],
+    names: Sequence[str],
+    details: Mapping[int, Details],
+) -> list[bytes]:
+    """Row by row what FIXED has packed and what else there is of a click; details of the rows that have any."""
+    visitors, rest = list(map(_visitor, keys)), [_NO_DETAILS] * len(keys)
+    for row, known in details.items():
+        visitors[row] = _visitor(keys[row], known.device_type)
+        rest[row] = _detail_columns(known)
+    ids = [packed(event_id.encode()) for event_id in event_ids]
+    return list(map(b"".join, zip(fixed, ids, visitors, map(name, names), rest, strict=True)))
 
 
-def _head(batch: RecordBatch, partition: int, entry: EntryId) -> bytes:
+def _fixed(batch: RecordBatch, partition: int, entry: EntryId) -> list[bytes]:
     to_datetime(batch.arrival_us)  # raises what is before the year 1, which no client could read back
     if len(batch) > MOST_CLICKS:
         raise UndecodableEntry(f"the batch has {len(batch)} clicks; the most is {MOST_CLICKS}")
-    try:
-        return _HEAD.pack(_COLUMNS, 8, batch.arrival_us - PG_EPOCH_US, 8, entry[0], 4, entry[1], 2, partition)
-    except struct.error as error:
-        raise UndecodableEntry(f"the entry's id {entry[0]}-{entry[1]} is beyond what the table holds") from error
-
-
-def _fixed(batch: RecordBatch) -> list[bytes]:
-    """The click's row in the batch, its time, and whether it is a bot's."""
-    columns = np.empty(len(batch), _FIXED)
-    columns["two"], columns["row"] = 2, np.arange(len(batch))
-    columns["eight"], columns["time"] = 8, batch.time_column - PG_EPOCH_US
-    columns["one"], columns["bot"] = 1, False
-    columns["bot"][batch.bots] = True
     if len(batch):
         to_datetime(int(batch.time_column.min()))
-    found: list[bytes] = columns.view(f"V{_FIXED.itemsize}").tolist()
-    return found
+    bots = np.zeros(len(batch), np.bool_)
+    bots[batch.bots] = True
+    return FIXED.rows(
+        len(batch),
+        {
+            "arrived_at": np.array(batch.arrival_us - PG_EPOCH_US, np.int64),
+            "entry_ms": np.array(entry[0], np.int64),
+            "entry_seq": np.array(entry[1], np.int64),
+            "partition": np.array(partition),
+            "entry_row": np.arange(len(batch)),
+            "client_timestamp": batch.time_column - PG_EPOCH_US,
+            "is_bot": bots,
+        },
+    )
 
 
 @lru_cache(maxsize=50_000)

@@ -4,13 +4,15 @@ A packed value is its length and its bytes. https://www.postgresql.org/docs/curr
 """
 
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
-from itertools import chain, repeat
+from itertools import chain, pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 from psycopg.types.numeric import DecimalBinaryDumper
 
 from clickloom.times import SECOND_US
@@ -56,39 +58,76 @@ def _numeric(value: str) -> bytes:
     return packed(bytes(DecimalBinaryDumper(Decimal).dump(Decimal(value)) or b""))
 
 
-def texts(values: Sequence[str]) -> bytes:
-    """An array of names."""
-    if not values:
-        return _empty_array(_TEXT_OID)
-    return packed(struct.pack(">5i", 1, 0, _TEXT_OID, len(values), 1) + b"".join(map(name, values)))
+def text_arrays(arrays: Sequence[Sequence[str]]) -> list[bytes]:
+    """Arrays of names."""
+    known = {value: name(value) for value in set(chain.from_iterable(arrays))}
+    members = [b"".join(map(known.__getitem__, values)) for values in arrays]
+    return [_array(_TEXT_OID, len(values), part) for values, part in zip(arrays, members, strict=True)]
 
 
-def bigints(values: Sequence[int]) -> bytes:
-    """An array. Raises struct.error for a value beyond 64 bits."""
-    return _numbers(_BIGINT_OID, 8, "q", values)
+def bigint_arrays(arrays: Sequence[Sequence[int]]) -> list[bytes]:
+    """Raises OverflowError for a value beyond 64 bits."""
+    return _number_arrays(_BIGINT_OID, np.dtype(">i8"), arrays)
 
 
-def integers(values: Sequence[int]) -> bytes:
-    """An array of 32 bits each. Raises struct.error."""
-    return _numbers(_INTEGER_OID, 4, "i", values)
+def integer_arrays(arrays: Sequence[Sequence[int]]) -> list[bytes]:
+    """Of 32 bits each."""
+    return _number_arrays(_INTEGER_OID, np.dtype(">i4"), arrays)
 
 
-def _numbers(oid: int, size: int, code: str, values: Sequence[int]) -> bytes:
-    """One dimension from 1 on, without NULL: its own size, then its head, then each number behind its size."""
-    count = len(values)
+def _number_arrays(oid: int, kind: "np.dtype[Any]", arrays: Sequence[Sequence[int]]) -> list[bytes]:
+    """Each number behind its size."""
+    ends = np.cumsum([0, *map(len, arrays)]).tolist()
+    members = np.empty(ends[-1], [("size", ">i4"), ("value", kind)])
+    members["size"] = kind.itemsize
+    members["value"] = np.fromiter(chain.from_iterable(arrays), np.int64, ends[-1])
+    size, whole = members.itemsize, members.tobytes()
+    return [_array(oid, end - first, whole[first * size : end * size]) for first, end in pairwise(ends)]
+
+
+def _array(oid: int, count: int, members: bytes) -> bytes:
+    """One dimension from 1 on, without NULL; none at all if it is empty."""
+    return _array_head(oid, count, len(members)) + members
+
+
+@lru_cache(maxsize=10_000)
+def _array_head(oid: int, count: int, size: int) -> bytes:
     if not count:
-        return _empty_array(oid)
-    members = chain.from_iterable(zip(repeat(size), values, strict=False))
-    return _number_array(code, count).pack(20 + (4 + size) * count, 1, 0, oid, count, 1, *members)
+        return packed(struct.pack(">3i", 0, 0, oid))
+    return struct.pack(">6i", 20 + size, 1, 0, oid, count, 1)
 
 
-@lru_cache(maxsize=1_000)
-def _number_array(code: str, count: int) -> struct.Struct:
-    return struct.Struct(">6i" + f"i{code}" * count)
+class FixedColumns:
+    """The columns of a fixed size that a table begins with, each behind its size, of many rows at once.
+
+    count: of all columns, which a row begins with. kinds: numpy's, in big-endian order, by name.
+    """
+
+    def __init__(self, count: int, kinds: Mapping[str, str]) -> None:
+        fields = [("columns", ">i2")]
+        for column, kind in kinds.items():
+            fields += [(f"size of {column}", ">i4"), (column, kind)]
+        self._empty = np.zeros((), fields)
+        self._empty["columns"] = count
+        for column in kinds:
+            self._empty[f"size of {column}"] = self._empty[column].itemsize
+
+    def rows(self, length: int, values: Mapping[str, npt.NDArray[Any]]) -> list[bytes]:
+        """The begin of each row; a value without a dimension is all rows'. Raises OverflowError."""
+        rows = np.full(length, self._empty, self._empty.dtype)
+        for column, found in values.items():
+            rows[column] = _fitting(column, found, rows.dtype[column])
+        packed_rows: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
+        return packed_rows
 
 
-def _empty_array(oid: int) -> bytes:
-    return packed(struct.pack(">3i", 0, 0, oid))
+def _fitting(column: str, values: npt.NDArray[Any], kind: "np.dtype[Any]") -> npt.NDArray[Any]:
+    """As they are: numpy would cut off what is too large."""
+    if kind.kind == "i" and values.size:
+        bounds = np.iinfo(kind)
+        if values.min() < bounds.min or values.max() > bounds.max:
+            raise OverflowError(f"{column} is beyond what the table holds: {values.min()} to {values.max()}")
+    return values
 
 
 def unpacked(row: bytes) -> list[bytes | None]:

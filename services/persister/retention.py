@@ -116,6 +116,8 @@ async def _drop(connection: Connection, one: Expired) -> bool:
     await connection.execute(
         sql.SQL(_COUNTED).format(gone, sql.SQL(_KINDS[one.table]), one.table, _midnight(one.until))
     )
+    if one.table == ROLLUPS:
+        await _forget_days(connection, _midnight(one.until))
     if one.table in _ENTERED:
         await _forget_minutes(connection)
     if one.is_partition:
@@ -162,6 +164,12 @@ ON CONFLICT (minute, "window", site_id, partition) DO UPDATE SET clicks = known.
 async def _forget_minutes(connection: Connection) -> None:
     await connection.execute(f"DELETE FROM ledger WHERE {_BEFORE}".encode())
     await connection.execute(_FOLD.encode())
+
+
+async def _forget_days(connection: Connection, until: datetime) -> None:
+    """Breakdowns are kept as long as rollups."""
+    await connection.execute("DELETE FROM breakdowns WHERE bucket < %s", [until])
+    await connection.execute("DELETE FROM breakdown_days WHERE day < %s", [until.date()])
 
 
 async def _rows(connection: Connection, query: str, arguments: list[Any] | None) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from clickloom.durations import CLASSES, class_of
 from clickloom.session import Session
 from clickloom.times import MINUTE_US
-from services.persister.packing import PG_EPOCH_US, integers, name, numeric
+from services.persister.packing import PG_EPOCH_US, integer_arrays, name, numeric
 
 BUCKET_US = 5 * MINUTE_US
 
@@ -88,7 +88,9 @@ class Moves(dict[Place, Sums]):
     def packed_rows(self, window: str) -> list[bytes]:
         """What has changed, as rows of `session_rollups`."""
         nothing = Sums()
-        return [_row(window, place, sums) for place, sums in self.items() if sums != nothing]
+        moved = [(place, sums) for place, sums in self.items() if sums.sessions or sums != nothing]
+        durations = integer_arrays([sums.durations for _, sums in moved])
+        return [_row(window, *move) + classes for move, classes in zip(moved, durations, strict=True)]
 
     def emptied(self) -> set[int]:
         """Buckets (µs) in which there may be a place without sessions now."""
@@ -102,9 +104,9 @@ _COLUMNS = 13
 
 
 def _row(window: str, place: Place, sums: Sums) -> bytes:
+    """But for its last column, the classes of durations."""
     bucket = _BUCKET.pack(8, place.bucket_us - PG_EPOCH_US)
     who = name(place.site_id) + name(place.device_type) + name(place.begin_navigation)
     ends = (8, sums.bounces, 8, sums.conversions, 8, sums.orders)
     counts = _COUNTS.pack(8, sums.sessions, 8, sums.events, 8, sums.duration_sec, *ends)
-    numbers = numeric(sums.revenue) + integers(sums.durations)
-    return _HEAD.pack(_COLUMNS) + name(window) + bucket + who + counts + numbers
+    return _HEAD.pack(_COLUMNS) + name(window) + bucket + who + counts + numeric(sums.revenue)

@@ -14,10 +14,19 @@ from clickloom.session import Session
 from clickloom.streams import Entry, split_id
 from clickloom.times import to_datetime
 from clickloom.windows.watermark import NEVER_US
-from clickloom.wire import FIELD, MAX_PAYLOAD, EntryId, LateClick, decode_batch, decode_changelog, decode_rejected
+from clickloom.wire import (
+    FIELD,
+    MAX_PAYLOAD,
+    Changelog,
+    EntryId,
+    LateClick,
+    decode_batch,
+    decode_changelog,
+    decode_rejected,
+)
 from services.persister.account import REFUSED, Account, storable
 from services.persister.click_rows import click_rows
-from services.persister.session_rows import session_row
+from services.persister.session_rows import session_rows
 
 Row = tuple[Any, ...]
 Position = tuple[int, int, int]  # an entry's id, and the row in it
@@ -95,15 +104,19 @@ def _json(value: Any) -> str | None:
 
 
 def add_changelog(window: str, rows: Rows, entry: EntryId, value: bytes) -> None:
+    add_changes(window, rows, entry, decode_changelog(value))
+
+
+def add_changes(window: str, rows: Rows, entry: EntryId, changelog: Changelog) -> None:
     """− and + rows folded in order, so that a session appears at most once on either side.
 
     The order of the entries counts, not the versions: a sessionizer whose last commits Redis has lost makes them anew,
     in other portions, so that an older version with newer clicks can come behind a newer one.
     """
-    changelog = decode_changelog(value)
+    packed = session_rows(window, changelog.plus, rollbacks=rows.rollbacks, entry=entry)
     plus = [
-        Plus((*entry, row), session, session_row(window, session, rollbacks=rows.rollbacks, entry=entry))
-        for row, session in enumerate(changelog.plus)
+        Plus((*entry, row), session, columns)
+        for row, (session, columns) in enumerate(zip(changelog.plus, packed, strict=True))
     ]
     late = [(rows.stream, *click.position, *_late_row(window, click)) for click in changelog.late]
     rows.window = window

@@ -1,48 +1,103 @@
-"""A session as a packed row of `sessions`. Pure."""
+"""Sessions as packed rows of `sessions`, column by column, since one by one they take twice as long. Pure."""
 
-import struct
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import repeat
+from typing import Any
+
+import msgspec
+import numpy as np
 
 from clickloom.session import Session, Touch
-from clickloom.times import FIRST_US, LAST_US
+from clickloom.times import FIRST_US, LAST_US, SECOND_US
 from clickloom.wire import EntryId
-from services.persister.packing import NULL, PG_EPOCH_US, bigints, jsonb, name, numeric, text, texts
+from services.persister.packing import (
+    NULL,
+    PG_EPOCH_US,
+    FixedColumns,
+    bigint_arrays,
+    jsonb,
+    name,
+    numeric,
+    text,
+    text_arrays,
+)
 
 # The columns of clickloom/tables.py in their order: first those of a fixed size.
-_FIXED = struct.Struct(">hi16siqiqiqiiiiiiiiiqiiihi?i?i?")
-_COLUMNS = 33
+_MOMENTS, _COUNTS = ("begin_us", "end_us", "timeagg_us"), ("duration_sec", "events", "orders", "version")
+_FLAGS = ("path_truncated", "converted", "bounced")
+_FIXED = FixedColumns(
+    34,
+    {
+        "uid": "V16",
+        **dict.fromkeys(_MOMENTS, ">i8"),
+        **dict.fromkeys(_COUNTS, ">i4"),
+        "told_ms": ">i8",
+        "told_seq": ">i4",
+        "rollbacks": ">i2",
+        **dict.fromkeys(_FLAGS, "?"),
+    },
+)
 _NO_TOUCH = Touch()
 _NULLS = NULL * 7
 
-
-def session_row(window: str, session: Session, *, rollbacks: int, entry: EntryId) -> bytes:
-    """`entry` is that of the changelog. Raises OverflowError for a session that the table cannot hold."""
-    who = name(window) + name(session.site_id) + text(session.user_id) + name(session.device_id)
-    kinds = name(session.device_type) + text(session.session_id)
-    ends = name(session.begin_navigation) + name(session.end_navigation) + name(session.closed_by)
-    path = texts(session.path) + bigints(session.path_offsets_us)
-    return b"".join((_fixed(session, rollbacks, entry), who, kinds, ends, _sums(session), path))
+Columns = dict[str, tuple[Any, ...]]
 
 
-def _fixed(session: Session, rollbacks: int, entry: EntryId) -> bytes:
-    if not FIRST_US <= session.timeagg_us <= session.begin_us <= session.end_us <= LAST_US:
+def session_rows(window: str, sessions: Sequence[Session], *, rollbacks: int, entry: EntryId) -> list[bytes]:
+    """`entry` is that of the changelog. Raises OverflowError if the table cannot hold one of them."""
+    if not sessions:
+        return []
+    columns: Columns = dict(
+        zip(Session.__struct_fields__, zip(*map(msgspec.structs.astuple, sessions), strict=True), strict=True)
+    )
+    parts = (
+        _fixed(columns, rollbacks, entry),
+        repeat(name(window)),
+        map(name, columns["site_id"]),
+        map(text, columns["user_id"]),
+        map(name, columns["device_id"]),
+        map(name, columns["device_type"]),
+        (text(session.session_id) for session in sessions),
+        map(name, columns["begin_navigation"]),
+        map(name, columns["end_navigation"]),
+        map(name, columns["closed_by"]),
+        map(_sums, columns["revenue"], columns["touch"]),
+        text_arrays(columns["path"]),
+        bigint_arrays(columns["path_offsets_us"]),
+        map(text, columns["revised_because"]),
+    )
+    return list(map(b"".join, zip(*parts, strict=False)))  # the window is repeated without end
+
+
+def _fixed(columns: Columns, rollbacks: int, entry: EntryId) -> list[bytes]:
+    """Raises OverflowError, as numpy does for what is beyond 64 bits."""
+    moments = {name: np.array(columns[name], np.int64) for name in _MOMENTS}
+    begin, end, timeagg = moments.values()
+    if not ((timeagg >= FIRST_US) & (timeagg <= begin) & (begin <= end) & (end <= LAST_US)).all():
         raise OverflowError("the session has a time before the year 1 or after 9999, or ends before its begin")
-    begin, end, timeagg = (us - PG_EPOCH_US for us in (session.begin_us, session.end_us, session.timeagg_us))
-    counts = (4, session.duration_sec, 4, session.events, 4, session.orders, 4, session.version)
-    told = (8, entry[0], 4, entry[1], 2, rollbacks)
-    flags = (1, session.path_truncated, 1, session.converted, 1, session.bounced)
-    try:
-        return _FIXED.pack(_COLUMNS, 16, session.uid, 8, begin, 8, end, 8, timeagg, *counts, *told, *flags)
-    except struct.error as error:
-        raise OverflowError(f"a number of the session is beyond what the table holds: {error}") from error
+    return _FIXED.rows(
+        len(begin),
+        {
+            "uid": np.frombuffer(b"".join(columns["uid"]), "V16"),
+            **{column: values - PG_EPOCH_US for column, values in moments.items()},
+            "duration_sec": (end - begin) // SECOND_US,
+            **{column: np.array(columns[column], np.int64) for column in _COUNTS[1:]},
+            "told_ms": np.array(entry[0], np.int64),
+            "told_seq": np.array(entry[1], np.int64),
+            "rollbacks": np.array(rollbacks, np.int64),
+            **{column: np.array(columns[column], np.bool_) for column in _FLAGS},
+        },
+    )
 
 
-def _sums(session: Session) -> bytes:
+def _sums(revenue: Decimal, touch: Touch) -> bytes:
     """Money, and what came with the first click."""
-    return numeric(session.revenue) + _touch(session.touch)
+    return numeric(revenue) + _touch(touch)
 
 
 def _touch(touch: Touch) -> bytes:
-    if touch == _NO_TOUCH:
+    if touch is _NO_TOUCH or touch == _NO_TOUCH:
         return _NULLS
     sources = (touch.entry_url, touch.referrer, touch.utm_source, touch.utm_medium, touch.utm_campaign)
     return b"".join(map(text, sources)) + jsonb(touch.experiments) + text(touch.currency)

@@ -42,9 +42,8 @@ _REPLACED = f"DELETE FROM sessions s USING incoming_sessions plus WHERE {_SAME.f
 _INSERT = f"INSERT INTO sessions AS s SELECT * FROM incoming_sessions RETURNING {_FACTS}"
 
 
-async def write_sessions(connection: Connection, rows: Rows) -> Moves:
-    """What it moves in the rollups: exactly the rows that have changed."""
-    moves = Moves()
+async def write_sessions(connection: Connection, rows: Rows, moves: Moves) -> None:
+    """What it moves in the rollups, exactly the rows that have changed, is added to `moves`."""
     if rows.revoked or rows.sessions:
         # whatever the planner takes a large table for: a row is found by its key
         await connection.execute("SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off")
@@ -52,7 +51,6 @@ async def write_sessions(connection: Connection, rows: Rows) -> Moves:
         await _take_back(connection, rows, moves)
     if rows.sessions:
         await _put(connection, rows, moves)
-    return moves
 
 
 async def _take_back(connection: Connection, rows: Rows, moves: Moves) -> None:

@@ -11,6 +11,7 @@ from clickloom.duties import Duties
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.lifecycle import run_service
+from clickloom.pressure import Pressure
 from clickloom.settings import Settings
 from clickloom.watch import watched
 from services.sessionizer.keeper import Keeper
@@ -42,7 +43,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             lease_us=settings.lease_us,
             duties=duties,
         )
-        trimmer = Trimmer(redis, keys=keys, retention_us=settings.stream_retention_us)
+        trimmer = Trimmer(
+            redis,
+            keys=keys,
+            pressure=Pressure(redis, settings.redis_high_water),
+            retention_us=settings.stream_retention_us,
+            live_us=settings.live_retention_us,
+        )
         await Worker(store, keeper, trimmer, stop=stop, lease_us=settings.lease_us, duties=duties).run()
 
 

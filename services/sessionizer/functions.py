@@ -9,9 +9,9 @@ _SOURCE = (
     SHOW_SOURCE
     + """
 local function commit(keys, args)
-  local lease, progress, clicks, state, sessions, metrics = unpack(keys, 1, 6)
+  local lease, progress, clicks, state, sessions, metrics, active = unpack(keys, 1, 7)
   local token, lease_ms, number, reader, since, cursor, entries = unpack(args, 1, 7)
-  local meta, committed_us, watermark_us, changelog, numbers, segment, dropped = unpack(args, 8, 14)
+  local meta, committed_us, watermark_us, changelog, numbers, users, segment, dropped = unpack(args, 8, 15)
   if redis.call('GET', lease) ~= token then return 'fenced' end
   if tonumber(redis.call('HGET', progress, 'commits') or 0) ~= number - 1 then return 'rolled back' end
   -- Some of what was read may be lost, though no commit is: our connection mends itself, and we read on behind it.
@@ -21,13 +21,14 @@ local function commit(keys, args)
   end
 
   if segment ~= '' then redis.call('HSET', state, number, segment) end
-  for at = 15, 14 + dropped do redis.call('HDEL', state, args[at]) end
-  local added = #args - 14 - dropped
-  for at = 1, added do redis.call('APPEND', keys[6 + at], args[14 + dropped + at]) end
-  for at = 7 + added, #keys do redis.call('UNLINK', keys[at]) end
+  for at = 16, 15 + dropped do redis.call('HDEL', state, args[at]) end
+  local added = #args - 15 - dropped
+  for at = 1, added do redis.call('APPEND', keys[7 + at], args[15 + dropped + at]) end
+  for at = 8 + added, #keys do redis.call('UNLINK', keys[at]) end
 
   redis.call('XADD', sessions, '*', 'b', changelog)
   redis.call('XADD', metrics, '*', 'b', numbers)
+  if users ~= '' then redis.call('XADD', active, '*', 'b', users) end
 
   redis.call('HSET', progress, 'commits', number, 'cursor', cursor, 'meta', meta,
     'committed_us', committed_us, 'watermark_us', watermark_us, 'server', here)

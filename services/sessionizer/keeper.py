@@ -82,7 +82,9 @@ class Keeper:
         )
 
     async def _load(self, lease: Lease) -> Lease | None:
-        partition, segments = Partition(self._windows[lease.part.window], self._rules), Segments()
+        first = lease.part.window == next(iter(self._windows))
+        partition = Partition(self._windows[lease.part.window], self._rules, tells_active=first)
+        segments = Segments()
         try:
             async with self._loads:
                 position = await self._store.load(lease.part, partition, segments)

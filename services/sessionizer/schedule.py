@@ -5,6 +5,7 @@ from dataclasses import dataclass
 IDLE_COMMIT_US = 5_000_000  # a partition without clicks says this often how far its watermark is
 IDLE_US = 100_000  # so often it is told that time goes by
 LONGEST_WAIT_MS = 250
+PROMPT_COMMIT_US = 100_000  # if there is nothing more to read meanwhile: a commit then holds up no clicks
 
 
 def passed(interval_us: int, *, since_us: int, now_us: int) -> bool:
@@ -30,6 +31,7 @@ class Schedule:
         self._since_us = now_us
         self._idled_us = now_us
         self.entries = 0  # read since
+        self.caught_up = False  # the last read found nothing more
 
     def full(self, changed_sessions: int) -> bool:
         """Whether a commit is due before anything more is applied."""
@@ -37,8 +39,12 @@ class Schedule:
 
     def due(self, now_us: int, *, unchanged: bool) -> bool:
         quiet = unchanged and not self.entries
-        longest_us = IDLE_COMMIT_US if quiet else self._policy.interval_us
-        return passed(longest_us, since_us=self._since_us, now_us=now_us)
+        busy_us = self._prompt_us if self.caught_up else self._policy.interval_us
+        return passed(IDLE_COMMIT_US if quiet else busy_us, since_us=self._since_us, now_us=now_us)
+
+    @property
+    def _prompt_us(self) -> int:
+        return min(self._policy.interval_us, PROMPT_COMMIT_US)
 
     def idle_due(self, now_us: int) -> bool:
         """Whether it is time to tell a partition that nothing has arrived; says so once."""
@@ -51,4 +57,4 @@ class Schedule:
         """How long a read may block; at least 1, for 0 would block for ever."""
         if not self.entries:
             return LONGEST_WAIT_MS
-        return min(LONGEST_WAIT_MS, max(1, (self._since_us + self._policy.interval_us - now_us) // 1_000))
+        return min(LONGEST_WAIT_MS, max(1, (self._since_us + self._prompt_us - now_us) // 1_000))

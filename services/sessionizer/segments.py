@@ -8,37 +8,15 @@ of the log is outdated, a commit writes what still counts of the oldest segments
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-import msgspec
-
-from clickloom.errors import UnknownVersion
 from clickloom.keys import Person
+from clickloom.windows.stored import VERSION, Segment, decode_segment, take_over
 from clickloom.wire import encode
 
-VERSION = 1
 OUTDATED_SHARE = 0.5  # of what counts: more than that is dropped, so that an open session takes 200 bytes at most
 SLACK_BYTES = 64 * 1024  # outdated bytes that are never worth a rewrite
 REWRITTEN = 2_000  # visitors written once more by one commit, at most and until the segment is done
 
 _BYTES_BITS = 32
-
-
-class Segment(msgspec.Struct, array_like=True, gc=False):
-    """What one commit changed."""
-
-    version: int
-    sessions: dict[str, bytes]  # visitor's key → its live sessions
-    forgotten: list[str]  # visitors of whom nothing is left, but for older segments
-
-
-_decode = msgspec.msgpack.Decoder(Segment).decode
-
-
-def decode_segment(stored: bytes) -> Segment:
-    """Raises UnknownVersion."""
-    segment = _decode(stored)
-    if segment.version != VERSION:
-        raise UnknownVersion(f"state of version {segment.version}; this software reads version {VERSION}")
-    return segment
 
 
 class Segments:
@@ -58,9 +36,7 @@ class Segments:
         """Take back one segment, the oldest first, and bring the sessions up to it. Raises UnknownVersion."""
         segment = decode_segment(stored)
         self._note(number, segment, len(stored))
-        sessions.update(segment.sessions)
-        for visitor in segment.forgotten:
-            sessions.pop(visitor, None)
+        take_over(segment, sessions)
 
     def outdated(self) -> list[str]:
         """Visitors to be written once more with the next segment, so that the oldest can go."""

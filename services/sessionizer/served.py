@@ -63,16 +63,19 @@ class Served:
     def take_commit(self, now_us: int) -> Commit:
         """All that was applied since the last one, as one commit."""
         self._partition.rewrite(self._segments.outdated())
-        for person in self._partition.take_erased():
+        erased = self._partition.take_erased()
+        for person in erased:
             self._partition.rewrite(self._segments.expel(person))
         changes = self._partition.take_changes(now_us)
+        changes.changelog.erased = erased
         changes.metrics.undecodable, self._undecodable = self._undecodable, 0
         self._commits += 1
         changes.changelog.number, changes.changelog.read_to = self._commits, split_id(self.cursor)
         segment, dropped = self._segments.add(self._commits, changes.sessions, changes.forgotten)
         since, self._since = self._since, self.cursor
-        entries = self.schedule.entries
+        entries, caught_up = self.schedule.entries, self.schedule.caught_up
         self.schedule = self._policy.begin(now_us)
+        self.schedule.caught_up = caught_up
         COMMITS.labels(self.lease.part.window).inc()
         DUPLICATES.labels(self.lease.part.window).inc(changes.metrics.duplicates)
         LATE.labels(self.lease.part.window).inc(changes.metrics.late)

@@ -150,7 +150,7 @@ class Store:
            server is another than at that one all entries that we have read since must be there. Else nothing is
            written and Fenced is raised: another worker took over, or Redis lost its last commits, or input.
         2. State: the changed sessions as one segment, outdated segments dropped, ids seen and dropped.
-        3. Output: the changelog's rows, the commit's numbers.
+        3. Output: the changelog's rows, the commit's numbers, users who were there.
         4. Progress: count of commits, cursor, watermark; the lease renewed; the cursor shown as a consumer group.
 
         Redis runs the function whole before anything else and writes it to its log as one transaction. A crash
@@ -164,7 +164,7 @@ class Store:
         keys = [
             *(self._lease_key(part), self._progress_key(part), self._keys.clicks(part.partition)),
             *(self._state_key(part), self._keys.sessions(part.window, part.partition)),
-            self._keys.metrics(part.partition),
+            *(self._keys.metrics(part.partition), self._keys.active(part.partition)),
             *(self._seen_key(part, bucket) for bucket in [*changes.seen_added, *changes.seen_dropped]),
         ]
         arguments = [
@@ -172,6 +172,7 @@ class Store:
             *(part.window, commit.since, commit.cursor, commit.entries),
             *(changes.meta, changes.metrics.committed_us, changes.changelog.watermark_us),
             *(encode(changes.changelog), encode(changes.metrics)),
+            encode(changes.active) if changes.active else b"",
             *(commit.segment, len(commit.dropped), *commit.dropped),
             *changes.seen_added.values(),
         ]

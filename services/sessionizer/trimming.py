@@ -11,13 +11,17 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys
 from clickloom.layout import read_layout
+from clickloom.live import ACTIVE_KEPT_US, METRICS_KEPT_US
 from clickloom.metrics import LAG
+from clickloom.pressure import Pressure
 from clickloom.streams import Reader, next_id, readers_of, split_id, trim_to
 from clickloom.times import MINUTE_US, now_us
 
 log = structlog.get_logger()
 
-UNREAD_KEPT_MS = 60 * MINUTE_US // 1_000  # of streams that are only watched: metrics, and all that nobody is to store
+UNREAD_KEPT_MS = 60 * MINUTE_US // 1_000  # of streams that nobody is to store
+ROOMY = 0.5  # of the mark at which ingest is closed: beyond it live streams must do with little
+LITTLE_MS = 5_000  # so that whoever follows them live still finds everything
 
 
 def least_kept(readers: Iterable[Reader], *, now_ms: int, retention_ms: int) -> str:
@@ -30,10 +34,14 @@ def least_kept(readers: Iterable[Reader], *, now_ms: int, retention_ms: int) -> 
 class Trimmer:
     """Trims the streams of partitions. Entries are as old as their ids say, which are of Redis' clock."""
 
-    def __init__(self, redis: Redis, *, keys: Keys, retention_us: int) -> None:
+    def __init__(self, redis: Redis, *, keys: Keys, pressure: Pressure, retention_us: int, live_us: int) -> None:
+        """retention_us: for whoever reads the streams; live_us: for live streams, as long as Redis has room."""
         self._redis = redis
         self._keys = keys
-        self._retention_ms = retention_us // 1_000
+        self._pressure = pressure
+        self._kept_ms = retention_us // 1_000
+        self._live_ms = live_us // 1_000
+        self._retention_ms = self._kept_ms
         self._trimmed: dict[str, str] = {}  # stream → up to where
         self._held_up: set[str] = set()
         self._told: dict[str, set[str]] = {}  # stream → readers whose lag this process tells
@@ -48,13 +56,17 @@ class Trimmer:
     async def _trim(self, partitions: Collection[int]) -> set[str]:
         """The streams that have readers."""
         layout = await read_layout(self._redis, self._keys)
+        await self._pressure.look()
+        roomy = self._pressure.level < ROOMY
+        self._retention_ms = max(self._kept_ms, self._live_ms if roomy else min(self._live_ms, LITTLE_MS))
         now_ms = now_us() // 1_000
         read: set[str] = set()
         for number in partitions:
             for stream, readers in layout.streams(self._keys, number).items():
                 await self._trim_read(stream, readers, now_ms=now_ms)
                 read.add(stream)
-            await self._trim_to(self._keys.metrics(number), f"{now_ms - UNREAD_KEPT_MS}-0")
+            await self._trim_to(self._keys.metrics(number), f"{now_ms - METRICS_KEPT_US // 1_000}-0")
+            await self._trim_to(self._keys.active(number), f"{now_ms - ACTIVE_KEPT_US // 1_000}-0")
         return read
 
     async def _trim_read(self, stream: str, expected: set[str], *, now_ms: int) -> None:

@@ -104,14 +104,17 @@ class Worker:
     async def _step(self, layer: Layer, *, block_ms: int | None) -> bool:
         """Whether there was anything to read."""
         cursors = {partition: members[0].cursor for partition, members in layer.items()}
-        found = await self._store.read(cursors, count=max(1, ENTRIES // len(layer)), block_ms=block_ms)
+        count = max(1, ENTRIES // len(layer))
+        found = await self._store.read(cursors, count=count, block_ms=block_ms)
         now = now_us()
         for partition, members in layer.items():
-            if partition in found:
-                await self._apply(members, found[partition])
-            else:
-                for served in members:
+            entries = found.get(partition, [])
+            for served in members:
+                served.schedule.caught_up = len(entries) < count
+                if not entries:
                     served.idle(now)
+            if entries:
+                await self._apply(members, entries)
         return bool(found)
 
     async def _apply(self, members: Sequence[Served], entries: Sequence[Entry]) -> None:

@@ -33,7 +33,7 @@ Arrived = Callable[..., Awaitable[list[dict[str, Any]]]]
 def chromium_path() -> str:
     path = chromium()
     if path is None:
-        pytest.skip("LEFT OUT: THE TRACKER IS NOT TESTED. No Chromium, and apt cannot install it; install `chromium`")
+        pytest.skip("LEFT OUT: NO TRACKER, DASHBOARD, SHOP. No Chromium, and apt cannot install it; install `chromium`")
     return path
 
 
@@ -96,6 +96,13 @@ async def write_key(engine: AsyncEngine, bare_site: Site) -> str:
     text, key = make_key(
         "write", name="a test's", sites=["shop"], origins=[bare_site.address], scopes=[], created_at=datetime.now(UTC)
     )
+    await keep_key(engine, key)
+    return text
+
+
+@pytest.fixture
+async def read_key(engine: AsyncEngine) -> str:
+    text, key = make_key("read", name="a test's", sites=[], origins=[], scopes=["read"], created_at=datetime.now(UTC))
     await keep_key(engine, key)
     return text
 

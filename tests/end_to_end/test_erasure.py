@@ -22,6 +22,7 @@ from clickloom.times import now_us
 from clickloom.wire import RejectedEvent
 from services.cli import ledger
 from services.cli.status import read_status
+from services.persister.day_check import check_days
 from services.persister.recount import check_rollups
 from tests.chaos.verdict import against_batch
 from tests.clicks import click
@@ -127,6 +128,7 @@ async def balanced(settings: Settings) -> None:
 async def rollups_are_right(settings: Settings) -> None:
     with psycopg.connect(settings.database_url) as connection:
         found = check_rollups(connection)
+        assert check_days(connection).different == []
     assert found.places > 0
     assert found.differences == []
 

@@ -44,7 +44,9 @@ async def test_meanwhile_ingest_and_sessionizer_go_on_and_queries_say_soon_that_
         migrations.upgrade(url)
     async with serving(settings.model_copy(update={"database_url": url})) as api:
         with embedded_postgres(store_folder):
-            sessionizer, persister = (start(service, DATABASE_URL=url) for service in ("sessionizer", "persister"))
+            sessionizer, persister = (
+                start(service, DATABASE_URL=url, LIVE_RETENTION="0s") for service in ("sessionizer", "persister")
+            )
             await sessionizer.logged("partitions.taken")
             await send(api, 0)
             await until(all_trimmed, what="the first clicks to be written and trimmed")

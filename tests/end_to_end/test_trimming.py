@@ -26,7 +26,7 @@ async def test_nothing_is_trimmed_that_is_not_in_postgres_yet_and_in_the_end_all
     async def entries() -> int:
         return sum([int(await redis.xlen(keys.clicks(number))) for number in range(settings.partitions)])
 
-    sessionizer = start("sessionizer")  # before there has ever been a persister
+    sessionizer = start("sessionizer", LIVE_RETENTION="0s")  # before there has ever been a persister
     await publish(0, 1_000)
     await sessionizer.logged("partitions.taken")
     persister = start("persister")

@@ -83,6 +83,24 @@ async def sessions_over_http(client: AsyncClient) -> list[Session]:
     return sorted((*row[:2], *map(datetime.fromisoformat, row[2:4]), row[4]) for row in rows)
 
 
+# What POST /v1/query tells, straight from the sessions of the clicks.
+DAYS = f"""
+SELECT to_char(begun AT TIME ZONE 'UTC', 'YYYY-MM-DD'), count(*), sum(events)::int, count(DISTINCT user_id),
+    sum(trunc(extract(epoch FROM ended - begun)))::int
+FROM ({GAPS_AND_ISLANDS}) AS visits (user_id, device_id, begun, ended, events) GROUP BY 1 ORDER BY 1
+"""
+
+
+async def days_over_http(client: AsyncClient) -> list[Session]:
+    question = {
+        "metrics": ["sessions", "clicks", "visitors", "duration_total"],
+        "dimensions": ["time:day"],
+        "date_range": ["2015-05-01", "2015-05-31"],
+    }
+    answer = (await client.post("/v1/query", json=question)).json()
+    return [(*row["dimensions"], *row["metrics"]) for row in answer["results"]]
+
+
 async def test_the_log_becomes_exactly_its_sessions_and_again_changes_none(
     start: Start, select: Select, settings: Settings, access_log: Path
 ) -> None:
@@ -95,6 +113,7 @@ async def test_the_log_becomes_exactly_its_sessions_and_again_changes_none(
         await until_written(select, settings)
         assert_right(select)
         assert await sessions_over_http(client) == sorted(select(GAPS_AND_ISLANDS))
+        assert await days_over_http(client) == select(DAYS)
 
         async def all_ticked() -> bool:
             return total(ticks, "clicks") >= CLICKS
@@ -130,7 +149,7 @@ async def watching(client: AsyncClient) -> AsyncIterator[list[dict[str, Any]]]:
     ticks: list[dict[str, Any]] = []
 
     async def watch() -> None:
-        async with client.stream("GET", "/v1/live/metrics") as answer:
+        async with client.stream("GET", "/v1/live/metrics?whole=true") as answer:
             async for line in answer.aiter_lines():
                 if line.startswith("data: "):
                     ticks.append(json.loads(line.removeprefix("data: ")))

@@ -233,7 +233,17 @@ def test_a_click_between_two_emitted_sessions_merges_them() -> None:
     partition.apply(batch(click(9)))
     log.take(partition)
     assert brief(log) == [("64", 0, 18, 3)]
-    assert [row.version for row in log.rows.values()] == [2]
+    assert [(row.version, row.revised_because) for row in log.rows.values()] == [(2, "merged")]
+
+
+def test_a_revised_session_says_why_and_a_first_version_does_not() -> None:
+    partition, log = Partition(WINDOW, PATIENT), Changelog()
+    partition.apply(batch(click(0), click(1), click(100, user="other")))
+    log.take(partition)
+    assert [row.revised_because for row in log.rows.values()] == [None]
+    partition.apply(batch(click(2)))
+    log.take(partition)
+    assert [(row.version, row.revised_because) for row in log.rows.values()] == [(2, "extended")]
 
 
 def test_a_click_is_late_only_when_its_own_session_could_no_longer_change() -> None:
@@ -265,6 +275,7 @@ def test_a_click_after_a_full_session_that_was_emitted_closes_it_by_the_cap_afte
     partition.apply(batch(click(27)))
     log.take(partition)
     assert [(span.events, span.closed_by) for span in log.spans()] == [(3, "cap"), (1, "gap")]
+    assert sorted((row.version, row.revised_because) for row in log.rows.values()) == [(1, None), (2, "recut")]
 
 
 def test_a_click_that_joins_two_visits_cuts_the_second_where_the_first_gets_too_long() -> None:
@@ -334,7 +345,7 @@ def test_what_comes_with_clicks_makes_the_same_sessions_in_any_order(window: Win
             partition.apply(batch(*clicks[start : start + 4], arrival=1e9 + 30 * start))
             log.take(partition)
         log.finish(partition)
-        found.append({uid: structs.replace(row, version=1) for uid, row in log.rows.items()})
+        found.append({uid: structs.replace(row, version=1, revised_because=None) for uid, row in log.rows.items()})
         random.shuffle(clicks)
     assert found[0] == found[1]
 
@@ -407,6 +418,7 @@ def test_a_stagger_row_is_emitted_one_range_after_its_first_arrival_and_revised_
     assert brief(log) == [("64", 600, 658, 3)]
     (row,) = log.rows.values()
     assert (row.version, row.begin_navigation, row.end_navigation, row.closed_by) == (2, "page", "exit", "range")
+    assert row.revised_because == "extended"
 
 
 @pytest.mark.parametrize(

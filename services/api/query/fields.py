@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, FromClause, func, literal_column
+from sqlalchemy import ColumnElement, FromClause
+
+from clickloom.breakdowns import EXPERIMENT
+from clickloom.session_fields import duration_class, entry_page, referrer_host
 
 Kind = Literal["text", "number", "truth", "events"]
-
-EXPERIMENT = "experiment:"  # before the name of an experiment: a field for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +32,6 @@ def _column(name: str, kind: Kind) -> Field:
     return Field(name, kind, frozenset({name}), lambda table: table.c[name])
 
 
-def _entry_page(table: FromClause) -> ColumnElement[Any]:
-    """Without host, query and fragment: `/products/7` of `https://shop.example/products/7?utm_source=letter`."""
-    path = func.substring(table.c.entry_url, "^(?:[a-zA-Z][a-zA-Z0-9+.-]*:)?(?://[^/?#]*)?([^?#]*)")
-    return func.coalesce(func.nullif(path, ""), literal_column("'/'")).label("entry_page")
-
-
-def _referrer_host(table: FromClause) -> ColumnElement[Any]:
-    """`google.com` of `https://www.google.com/search`."""
-    return func.lower(func.substring(table.c.referrer, "^[a-zA-Z][a-zA-Z0-9+.-]*://(?:www\\.)?([^/?#:]+)"))
-
-
 def _all_fields() -> Mapping[str, Field]:
     texts = [
         *("site_id", "device_type", "begin_navigation", "end_navigation", "user_id", "device_id", "session_id"),
@@ -49,9 +39,10 @@ def _all_fields() -> Mapping[str, Field]:
     ]
     found = [
         *(_column(name, "text") for name in texts),
-        Field("entry_page", "text", frozenset({"entry_url"}), _entry_page),
-        Field("referrer_host", "text", frozenset({"referrer"}), _referrer_host),
+        Field("entry_page", "text", frozenset({"entry_url"}), entry_page),
+        Field("referrer_host", "text", frozenset({"referrer"}), referrer_host),
         *(_column(name, "number") for name in ("duration_sec", "events", "orders", "revenue", "version")),
+        Field("duration_class", "number", frozenset({"duration_sec", "timeagg"}), duration_class),
         *(_column(name, "truth") for name in ("converted", "bounced")),
         Field("event", "events", frozenset({"path"}), lambda table: table.c.path),
     ]

@@ -6,15 +6,16 @@
 Several values of one condition are joined by "or". Pure: what a person wrote becomes a tree, and the tree SQL.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Text, and_, bindparam, cast, false, func, not_, or_
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from services.api.query.fields import EXPERIMENT, FIELDS, Field, find_field
+from clickloom.breakdowns import EXPERIMENT
+from services.api.query.fields import FIELDS, Field, find_field
 
 MOST_CONDITIONS = 50
 MOST_VALUES = 100
@@ -60,9 +61,19 @@ OPERATORS: dict[str, tuple[str, ...]] = {
 _COMBINING = ("and", "or", "not")
 
 
-def parse_filters(written: Sequence[Any], where: str = "filters") -> Filter:
+class Vocabulary(NamedTuple):
+    """The fields that a filter may name."""
+
+    find: Callable[[str], Field | None]
+    names: tuple[str, ...]  # for people
+
+
+OF_SESSIONS = Vocabulary(find_field, (*FIELDS, f"{EXPERIMENT}<name>"))
+
+
+def parse_filters(written: Sequence[Any], where: str = "filters", fields: Vocabulary = OF_SESSIONS) -> Filter:
     """All of these must hold. Raises InvalidFilter."""
-    parser = _Parser()
+    parser = _Parser(fields)
     return Combination("and", tuple(parser.parse(part, f"{where}[{at}]", 1) for at, part in enumerate(written)))
 
 
@@ -81,7 +92,8 @@ def can_read(tree: Filter, table: FromClause) -> bool:
 
 
 class _Parser:
-    def __init__(self) -> None:
+    def __init__(self, fields: Vocabulary) -> None:
+        self._fields = fields
         self._conditions = 0
 
     def parse(self, written: Any, where: str, depth: int) -> Filter:
@@ -94,7 +106,7 @@ class _Parser:
         self._conditions += 1
         if self._conditions > MOST_CONDITIONS:
             raise InvalidFilter(where, f"more than {MOST_CONDITIONS} conditions")
-        return _condition(written, where)
+        return _condition(written, where, self._fields)
 
     def _combination(self, written: list[Any], where: str, depth: int) -> Combination:
         operator, *rest = written
@@ -106,14 +118,13 @@ class _Parser:
         return Combination(operator, tuple(parts))
 
 
-def _condition(written: list[Any], where: str) -> Condition:
+def _condition(written: list[Any], where: str, fields: Vocabulary) -> Condition:
     if len(written) != 3:
         raise InvalidFilter(where, "a condition has three parts: operator, field, list of values")
     operator, name, values = written
-    field = find_field(name) if isinstance(name, str) else None
+    field = fields.find(name) if isinstance(name, str) and "\0" not in name else None
     if field is None:
-        known = ", ".join([*FIELDS, f"{EXPERIMENT}<name>"])
-        raise InvalidFilter(f"{where}[1]", f"{name!r} is no field; one of {known}")
+        raise InvalidFilter(f"{where}[1]", f"{name!r} is no field; one of {', '.join(fields.names)}")
     if operator not in OPERATORS[field.kind]:
         possible = ", ".join((*OPERATORS[field.kind], *_COMBINING))
         raise InvalidFilter(f"{where}[0]", f"{operator!r} is no operator for {name}; one of {possible}")

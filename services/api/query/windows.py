@@ -1,6 +1,6 @@
 """The window that a question is about, and up to when its sessions are complete."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,4 +21,4 @@ async def read_as_of(connection: AsyncConnection, resources: Resources, window: 
     prefix = resources.keys.sessions(window, 0).removesuffix("{0}")
     of_window = stream_cursors.c.stream.startswith(prefix, autoescape=True)
     found: datetime | None = await connection.scalar(select(func.min(stream_cursors.c.watermark)).where(of_window))
-    return found
+    return None if found is None else found.astimezone(UTC)

@@ -1,25 +1,32 @@
-"""A bucket's selected clicks, out of the engine: as columns for the windows, as CSV for Postgres."""
+"""A bucket's selected clicks, out of the engine: as columns for the windows, as rows for Postgres."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
+from itertools import compress
 from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 
 from clickloom.click import DEVICE_CLASSES, Details
 from clickloom.keys import SEPARATOR
-from clickloom.tables import clicks as clicks_table
-from services.cli.history.cutting import Clicks
-from services.cli.history.ledger import Counts
+from clickloom.windows.groups import Rows
+from clickloom.windows.whole import Timelines
+from services.cli.history.ledger import IMPORTED, Counts
 from services.cli.history.revision import Standing
 from services.cli.history.staged import Database, name, text
+from services.persister.click_rows import FIXED, packed_clicks
+from services.persister.packing import PG_EPOCH_US
 
 ROWS_OF_ENTRY = 1_000  # clicks are numbered as if they had come in record batches
 
-# What sessions show of a click's details, but for the device type.
-_TOLD = [told for told in Details.__struct_fields__ if told not in ("device_type", "properties", "client_address")]
+Mask = npt.NDArray[np.bool_]
+
+# A click's details but for the device type, and the address, which is cut, or left out, where events come in from the
+# net.
+_TOLD = [told for told in Details.__struct_fields__ if told not in ("device_type", "client_address")]
 _CLASSES = ", ".join(map(text, DEVICE_CLASSES))
 _CONCLUDED = f"CASE WHEN device_id IN ({_CLASSES}) THEN device_id ELSE 'other' END"
 # Of a click in Postgres it is not known whether its device type was told, unless nothing else would explain it.
@@ -29,31 +36,83 @@ _SEPARATOR = f"chr({ord(SEPARATOR)})"
 _KEY = f"concat(site_id, {_SEPARATOR}, user_id, {_SEPARATOR}, device_id)"
 
 
-def clicks_of(database: Database, windows: Sequence[str]) -> dict[str, Clicks]:
-    """Of each window, the clicks of `feed` that are not late under it."""
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A bucket's selected clicks: row i of every column is click i."""
+
+    clicks: Timelines  # those apart, which go into no session, come last
+    order: Rows  # which row of the table `feed` each is
+    people: int  # rows that are not apart
+    fresh: Mask
+    bots: Mask
+    event_ids: list[str]
+
+    def of_windows(self, database: Database, windows: Sequence[str]) -> dict[str, Timelines]:
+        """Of each window, the clicks that are not late under it."""
+        late = database.execute("SELECT rowid, late FROM feed WHERE late <> ''").fetchall()
+        people, found = np.arange(len(self.clicks)) < self.people, {}
+        for window in windows:
+            rows = [row for row, names in late if f" {window} " in names]
+            found[window] = _only(self.clicks, people & ~np.isin(self.order, rows) if rows else people)
+        return found
+
+
+def read_feed(database: Database) -> Feed:
     columns: dict[str, Any] = database.execute(
-        f"SELECT {_KEY} AS key, client_event, time_us, late FROM feed WHERE NOT apart ORDER BY rowid"
+        f"SELECT {_KEY} AS key, event_id, client_event, time_us, fresh, apart, is_bot FROM feed ORDER BY rowid"
     ).fetchnumpy()
+    keys, apart = columns["key"].tolist(), np.asarray(columns["apart"], np.bool_)
+    numbers: dict[str, int] = {}
+    visitors = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
+    order = np.lexsort((columns["time_us"], visitors, apart))
+    firsts, counts = _runs(visitors[order], apart[order])
+    listed = order.tolist()
+    places = dict(zip(listed, range(len(listed)), strict=True))
     told = database.execute(
         f"SELECT rowid, event_id, {_DEVICE_TYPE}, {', '.join(_TOLD)} FROM feed WHERE {_ANY}"
     ).fetchall()
-    clicks = Clicks(
-        columns["key"].tolist(),
-        columns["client_event"].tolist(),
-        np.asarray(columns["time_us"], "<i8"),
-        {row: event_id for row, event_id, *_ in told},
-        {row: _details(values) for row, _, *values in told},
+    clicks = Timelines(
+        [keys[row] for row in order[firsts].tolist()],
+        counts,
+        columns["client_event"][order].tolist(),
+        np.asarray(columns["time_us"][order], "<i8"),
+        {places[row]: event_id for row, event_id, *_ in told},
+        {places[row]: _details(values) for row, _, *values in told},
     )
-    late = columns["late"]
-    if not any(late):
-        return dict.fromkeys(windows, clicks)
-    return {window: clicks.only([f" {window} " not in names for names in late]) for window in windows}
+    fresh, bots = (np.asarray(columns[column][order], np.bool_) for column in ("fresh", "is_bot"))
+    return Feed(clicks, order, int((~apart).sum()), fresh, bots, columns["event_id"][order].tolist())
+
+
+def _runs(visitors: Rows, apart: Mask) -> tuple[Rows, Rows]:
+    """Of each visitor's rows, those apart for themselves: the first, and how many they are."""
+    changes = (visitors[1:] != visitors[:-1]) | (apart[1:] != apart[:-1])
+    firsts = np.flatnonzero(np.concatenate([np.full(min(len(visitors), 1), True), changes]))
+    return firsts, np.diff(np.append(firsts, len(visitors)))
+
+
+def _only(clicks: Timelines, kept: Mask) -> Timelines:
+    """Those rows."""
+    if kept.all():
+        return clicks
+    rows = np.flatnonzero(kept)
+    visitors = np.repeat(np.arange(len(clicks.counts)), clicks.counts)[rows]
+    left, counts = np.unique(visitors, return_counts=True)
+    places = {row: place for place, row in enumerate(rows.tolist())}
+    return Timelines(
+        [clicks.visitors[visitor] for visitor in left.tolist()],
+        counts,
+        [clicks.names[row] for row in places],
+        clicks.times[rows],
+        {places[row]: event_id for row, event_id in clicks.event_ids.items() if row in places},
+        {places[row]: details for row, details in clicks.details.items() if row in places},
+    )
 
 
 def _details(values: Sequence[Any]) -> Details:
     told = dict(zip(("device_type", *_TOLD), values, strict=True))
-    if told["experiments"] is not None:
-        told["experiments"] = msgspec.json.decode(told["experiments"])
+    for column in ("experiments", "properties"):
+        if told[column] is not None:
+            told[column] = msgspec.json.decode(told[column])
     if told["revenue"] is not None:
         told["revenue"] = _as_told(told["revenue"])
     return Details(**told)
@@ -77,20 +136,21 @@ def counts_of(database: Database) -> dict[str, Counts]:
     return {site_id: Counts(*counts) for site_id, *counts in database.execute(query).fetchall()}
 
 
-def write_csv(database: Database, file: Path, fixed: Mapping[str, int], first_seq: int) -> None:
-    """The new clicks as rows of `clicks`, each visitor's together, so that an index takes them side by side.
-
-    fixed: columns that are the same for all.
-    """
-    values = {
-        **{column: str(value) for column, value in fixed.items()},
-        "arrived_at": "make_timestamp(time_us)",  # history came when it happened
-        "entry_seq": f"{first_seq} + (number - 1) // {ROWS_OF_ENTRY}",
-        "entry_row": f"(number - 1) % {ROWS_OF_ENTRY}",
-        "device_type": f"coalesce(device_type, {_CONCLUDED})",
-        "client_timestamp": "make_timestamp(time_us)",
-        "client_address": "NULL",  # which is cut, or left out, where events come in from the net
-    }
-    columns = ", ".join(f"{values.get(column.name, column.name)} AS {column.name}" for column in clicks_table.c)
-    rows = "SELECT *, row_number() OVER () AS number FROM feed WHERE fresh ORDER BY site_id, user_id, time_us"
-    database.execute(f"COPY (SELECT {columns} FROM ({rows})) TO {text(file)} (FORMAT csv, HEADER false)")
+def rows_of(feed: Feed, *, entered_ms: int, first_seq: int) -> list[bytes]:
+    """The new clicks as packed rows of `clicks`, each visitor's together, so that an index takes them side by side."""
+    rows = np.flatnonzero(feed.fresh)
+    number, times = np.arange(len(rows)), feed.clicks.times[rows] - PG_EPOCH_US
+    fixed = FIXED.rows(
+        len(rows),
+        {
+            "arrived_at": times,  # history came when it happened
+            "entry_ms": np.array(entered_ms),
+            "entry_seq": first_seq + number // ROWS_OF_ENTRY,
+            "partition": np.array(IMPORTED),
+            "entry_row": number % ROWS_OF_ENTRY,
+            "client_timestamp": times,
+            "is_bot": feed.bots[rows],
+        },
+    )
+    clicks, event_ids = _only(feed.clicks, feed.fresh), list(compress(feed.event_ids, feed.fresh.tolist()))
+    return packed_clicks(fixed, event_ids, clicks.keys, clicks.names, clicks.details)

@@ -100,8 +100,11 @@ class Intake:
         try:
             source = self._source(number, file, path, form)
             latest_us = self.received_us + self.future_bound_us
-            self.clicks += self.staging.write("clicks", plain_rows(source, latest_us))
-            for rows in self._pages(other_rows(source, latest_us)):
+            plain = self.staging.write("clicks", plain_rows(source, latest_us))
+            self.clicks += plain
+            # Of a Parquet file it is known without reading it how many rows it has.
+            all_plain = form is FileFormat.parquet and self._count(source) == plain
+            for rows in () if all_plain else self._pages(other_rows(source, latest_us)):
                 events = ((row, event.encode()) for row, event in rows)
                 found = (
                     (number, row, self._checked(file, f"row {row}", row, event, partial(parse_click, event)))
@@ -126,6 +129,10 @@ class Intake:
         source = Source(relation, number, columns, self.mapping.constants, types)
         check_types(source, file)
         return source
+
+    def _count(self, source: Source) -> int:
+        found = self.staging.database.execute(f"SELECT count(*) FROM {source.relation}").fetchall()
+        return int(found[0][0])
 
     def _pages(self, query: str) -> Iterator[list[tuple[int, str]]]:
         # A cursor of its own: what is found is staged by the same engine while this is being read.

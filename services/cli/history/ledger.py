@@ -39,20 +39,20 @@ class Counts(NamedTuple):
 
 
 async def count_clicks(
-    connection: Connection, entry: Entry, counts: Mapping[str, Counts], windows: Iterable[str]
+    connection: Connection, entered_ms: int, counts: Mapping[str, Counts], windows: Iterable[str]
 ) -> None:
     """By site. Locks rows that every bucket counts in until the transaction ends."""
-    position = (entry.entered_ms, 0)
+    position = (entered_ms, 0)
     account = Account(counted=(0, 0))
     account.receive(position, [(site_id, found.clicks) for site_id, found in counts.items()])
-    await _write(connection, account, Scope(STREAM, STREAM, IMPORTED), entry.entered_ms)
+    await _write(connection, account, Scope(STREAM, STREAM, IMPORTED), entered_ms)
     for window in sorted(windows):
         scope = Scope(f"{STREAM} {window}", STREAM, IMPORTED, window)
         account = await read_account(connection, scope)
         account.first = account.first or position
         for site_id, found in counts.items():
             account.windows[place_of(position, site_id)] = Tally(position, site_id, found.clicks, bots=found.bots)
-        await _write(connection, account, scope, entry.entered_ms)
+        await _write(connection, account, scope, entered_ms)
 
 
 async def count_rejected(connection: Connection, rows: Rows, entered_ms: int) -> None:

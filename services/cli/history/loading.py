@@ -1,30 +1,34 @@
-"""One bucket of staged clicks into Postgres, in one transaction."""
+"""Buckets of staged clicks into Postgres, some in one transaction."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from psycopg import sql
 
 from clickloom.tables import clicks as clicks_table
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import Window
 from clickloom.windows.watermark import NEVER_US
-from clickloom.wire import Changelog, encode
+from clickloom.wire import Changelog
 from services.cli.history.cutting import cut
-from services.cli.history.feed import clicks_of, counts_of, standing_of, write_csv
-from services.cli.history.ledger import IMPORTED, STREAM, Counts, Entry, count_clicks
+from services.cli.history.feed import Feed, counts_of, read_feed, rows_of, standing_of
+from services.cli.history.ledger import STREAM, Counts, Entry, count_clicks
 from services.cli.history.locks import writing
 from services.cli.history.revision import Revision, revise
 from services.cli.history.selection import Bounds, select
-from services.cli.history.staged import open_duckdb
+from services.cli.history.staged import Database, open_duckdb
+from services.persister.copying import copy_packed
 from services.persister.partitions import Connection
-from services.persister.rows import Rows, add_changelog
-from services.persister.writer import write
+from services.persister.rollups import Moves
+from services.persister.rows import Rows, add_changes
+from services.persister.writer import move_sums, write_rows
 
-BLOCK = 1 << 18
+Stopped = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ class Job:
 class Loaded:
     """What became of the clicks of a bucket, or of many."""
 
+    buckets: int = 0
     new: int = 0
     known: int = 0  # in Postgres already, or twice in the files
     live: int = 0  # left, see selection.py
@@ -60,47 +65,74 @@ class Loaded:
         return self.live + self.beyond + self.parted
 
     def add(self, other: "Loaded") -> None:
-        for name in ("new", "known", "live", "beyond", "parted"):
+        for name in ("buckets", "new", "known", "live", "beyond", "parted"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("made", "changed", "revoked"):
             getattr(self, name).update(getattr(other, name))
 
 
+@dataclass(slots=True)
+class Pending:
+    """What the buckets of one transaction have in common, and so is written last."""
+
+    moves: dict[str, Moves]  # by window, of the rollups
+    counts: Counter[str] = field(default_factory=Counter)  # new clicks, by site
+    bots: Counter[str] = field(default_factory=Counter)  # of them
+
+    def count(self, database: Database) -> int:
+        """How many new clicks the bucket in `feed` has."""
+        found = counts_of(database)
+        self.counts.update({site_id: of_site.clicks for site_id, of_site in found.items()})
+        self.bots.update({site_id: of_site.bots for site_id, of_site in found.items()})
+        return sum(of_site.clicks for of_site in found.values())
+
+
 class Loader:
-    """Loads buckets, one after the other."""
+    """Loads buckets, some in a transaction."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._database = open_duckdb(job.folder, threads=1, memory=job.memory)
 
-    def load(self, bucket: int) -> Loaded:
-        """The steps of one bucket:
+    def load(self, buckets: Sequence[int], stopped: Stopped = _never) -> Loaded:
+        """The steps of one transaction:
 
-        1. See which clicks are new, and make the sessions of these and all that belong with them.
-        2. Lock the run, and see that it still is the one that holds: what outlives its run writes nothing.
-        3. Write clicks, − and + rows.
-        4. Count them in the ledger, last, since all buckets count in the same rows; commit.
+        1. Lock the run, and see that it still is the one that holds: what outlives its run writes nothing.
+        2. Of each bucket, see which clicks are new, and make the sessions of these and all that belong with them; write
+           clicks, − and + rows. Once told to stop, no other bucket is begun.
+        3. Move the rollups and count in the ledger, last, since all buckets share these rows; commit.
 
-        A crash before 4 ends leaves the bucket as it was, and the next run takes it; after it the next run knows its
-        clicks. Raises psycopg.OperationalError, and ServerUnavailable if the run has ended.
+        A crash before 3 ends leaves the buckets as they were, and the next run takes them; after it the next run knows
+        their clicks. Raises psycopg.OperationalError, and ServerUnavailable if the run has ended.
         """
-        job, database = self._job, self._database
-        chosen = select(database, job.folder, bucket, job.bounds)
-        counts = counts_of(database)
-        loaded = Loaded(
-            sum(found.clicks for found in counts.values()), chosen.known, chosen.live, chosen.beyond, chosen.parted
-        )
-        if loaded.new:
-            revisions = self._revisions(loaded)
-            entry, file = Entry(job.entered_ms, bucket), job.folder / f"clicks-{bucket}.csv"
-            write_csv(database, file, {"partition": IMPORTED, "entry_ms": job.entered_ms}, entry.first_seq)
-            asyncio.run(self._write(entry, file, counts, revisions))
-            file.unlink()
+        return asyncio.run(self._load(buckets, stopped))
+
+    async def _load(self, buckets: Sequence[int], stopped: Stopped) -> Loaded:
+        job, loaded = self._job, Loaded()
+        pending = Pending({window.name: Moves() for window in job.windows})
+        async with writing(job.database_url, job.owner) as connection:
+            for bucket in buckets:
+                if not stopped():
+                    loaded.add(await self._load_one(connection, bucket, pending))
+            if loaded.new:
+                await self._write_pending(connection, pending)
         return loaded
 
-    def _revisions(self, loaded: Loaded) -> dict[str, Revision]:
+    async def _load_one(self, connection: Connection, bucket: int, pending: Pending) -> Loaded:
+        job, database = self._job, self._database
+        chosen = select(database, job.folder, bucket, job.bounds)
+        loaded = Loaded(1, pending.count(database), chosen.known, chosen.live, chosen.beyond, chosen.parted)
+        if loaded.new:
+            feed, entry = read_feed(database), Entry(job.entered_ms, bucket)
+            rows = rows_of(feed, entered_ms=entry.entered_ms, first_seq=entry.first_seq)
+            await copy_packed(connection, clicks_table.name, clicks_table, rows)
+            for window, revision in sorted(self._revisions(feed, loaded).items()):
+                await _write_sessions(connection, window, revision, entry, job.rollbacks, pending.moves[window])
+        return loaded
+
+    def _revisions(self, feed: Feed, loaded: Loaded) -> dict[str, Revision]:
         job = self._job
-        clicks = clicks_of(self._database, [window.name for window in job.windows])
+        clicks = feed.of_windows(self._database, [window.name for window in job.windows])
         revisions = {}
         for window in job.windows:
             made = cut(clicks[window.name], window, job.rules)
@@ -110,31 +142,19 @@ class Loader:
             loaded.revoked[window.name] += len(found.minus)
         return revisions
 
-    async def _write(
-        self, entry: Entry, file: Path, counts: Mapping[str, Counts], revisions: Mapping[str, Revision]
-    ) -> None:
-        async with writing(self._job.database_url, self._job.owner) as connection:
-            await _copy_clicks(connection, file)
-            for window, revision in sorted(revisions.items()):
-                await _write_sessions(connection, window, revision, entry, self._job.rollbacks)
-            await count_clicks(connection, entry, counts, revisions)
-
-
-async def _copy_clicks(connection: Connection, file: Path) -> None:
-    names = sql.SQL(", ").join(map(sql.Identifier, clicks_table.columns.keys()))
-    statement = sql.SQL("COPY clicks ({}) FROM STDIN (FORMAT csv)").format(names)
-    await connection.execute("SET LOCAL TimeZone = 'UTC'")
-    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        with file.open("rb") as rows:
-            while block := rows.read(BLOCK):
-                await copy.write(block)
+    async def _write_pending(self, connection: Connection, pending: Pending) -> None:
+        """Each window's sums at once: so whoever moves them locks them in one order."""
+        for window, moves in sorted(pending.moves.items()):
+            await move_sums(connection, window, moves)
+        counts = {site_id: Counts(clicks, pending.bots[site_id]) for site_id, clicks in pending.counts.items()}
+        await count_clicks(connection, self._job.entered_ms, counts, pending.moves)
 
 
 async def _write_sessions(
-    connection: Connection, window: str, revision: Revision, entry: Entry, rollbacks: int
+    connection: Connection, window: str, revision: Revision, entry: Entry, rollbacks: int, moves: Moves
 ) -> None:
-    """As if a changelog had told of them. All at once: so whoever moves rollups locks them in one order."""
+    """As if a changelog had told of them."""
     rows = Rows(f"{STREAM} {window}", rollbacks=rollbacks)
     changelog = Changelog(watermark_us=NEVER_US, minus=revision.minus, plus=revision.plus, late=[])
-    add_changelog(window, rows, (entry.entered_ms, 0), encode(changelog))
-    await write(connection, rows)
+    add_changes(window, rows, (entry.entered_ms, 0), changelog)
+    await write_rows(connection, rows, moves)

@@ -55,7 +55,8 @@ def revise(made: Sequence[Session], standing: Sequence[Standing]) -> Revision:
         before = _before(session, of_visitor)
         if not any(_is_same(session, one) for one in before):
             version = 1 + max((one.version for one in before), default=0)
-            plus.append(msgspec.structs.replace(session, version=version))
+            because = "imported" if before else None
+            plus.append(msgspec.structs.replace(session, version=version, revised_because=because))
             changed += bool(before)
     return Revision(revision.minus, plus, changed)
 

@@ -3,7 +3,7 @@
 1. Take the lock: one import at a time.
 2. Read the files into buckets of visitors, on disk. What is no click goes to `rejected_events`.
 3. Read what Postgres has of the files' time, at one moment, into the same buckets.
-4. Load the buckets, some at once, each in a transaction of its own.
+4. Load the buckets, by processes side by side, some in each transaction.
 
 A crash leaves some buckets loaded and the others not; another run finds those it knows, and loads the rest.
 """
@@ -203,9 +203,9 @@ class _Run:
         )
         self._progress("loading", 0, len(buckets))
         with loading(job, buckets, self._request.processes) as results:
-            for done, loaded in enumerate(results, start=1):
+            for loaded in results:
                 self._report.loaded.add(loaded)
-                self._progress("loading", done, len(buckets))
+                self._progress("loading", self._report.loaded.buckets, len(buckets))
 
 
 def _portions(partitions: Sequence[Partition], size: int) -> Iterator[Sequence[Partition]]:

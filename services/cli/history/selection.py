@@ -57,18 +57,17 @@ def select(database: Database, folder: Path, bucket: int, bounds: Bounds) -> Sel
     stand where those will. In `feed`, `fresh` clicks are new, others Postgres has; `late` names windows without it."""
     files = bucket_files(folder, "clicks", bucket)
     rows = _number(database, f"SELECT count(*) FROM {read_parquet(files)}")
-    _read_incoming(database, files)
+    _read_incoming(database, files, bounds)
     present = bucket_files(folder, "present", bucket)
     if not present and not _number(database, f"SELECT count(*) FROM incoming WHERE {_unsettled(bounds)}"):
-        columns = f"*, true AS fresh, '' AS late, {bounds.apart} AS apart"
-        database.execute(f"CREATE OR REPLACE TABLE feed AS SELECT {columns} FROM incoming")
+        database.execute("DROP TABLE IF EXISTS feed; ALTER TABLE incoming RENAME TO feed")
         database.execute(f"CREATE OR REPLACE TABLE replaced AS {_no_rows(STANDING)}")
         return Selection(rows - _number(database, "SELECT count(*) FROM feed"), 0, 0, 0)
     _read_present(database, present, bucket_files(folder, "standing", bucket))
     database.execute(_FRESH)
     database.execute(_TIMELINE.format(reach=bounds.reach_us, apart=bounds.apart))
     database.execute(_islands(bounds))
-    database.execute(_FEED.format(apart=bounds.apart))
+    database.execute(_FEED)
     database.execute(_REPLACED)
     fresh = _number(database, "SELECT count(*) FROM fresh")
     left = dict(database.execute("SELECT verdict, sum(fresh)::BIGINT FROM islands GROUP BY verdict").fetchall())
@@ -90,7 +89,8 @@ CREATE OR REPLACE TABLE incoming AS
 WITH known AS (
     SELECT *, hash(site_id, user_id, device_id) AS visitor, event_id IS NOT NULL AS named,
         CASE WHEN event_id IS NULL THEN hash(site_id, user_id, device_id, client_event, time_us)
-            ELSE hash(site_id, user_id, device_id, event_id) END AS identity
+            ELSE hash(site_id, user_id, device_id, event_id) END AS identity,
+        true AS fresh, '' AS late, {apart} AS apart
     FROM {files}
 )
 """
@@ -98,9 +98,10 @@ _NAMED = "SELECT * REPLACE (CASE WHEN named THEN event_id ELSE md5(concat_ws(chr
 _TOLD = "site_id, user_id, device_id, client_event, time_us, nth"
 
 
-def _read_incoming(database: Database, files: Sequence[Path]) -> None:
-    """Each event of the files once, with an event id."""
-    read, named = _READ.format(files=read_parquet(list(files))), _NAMED.format(told=_TOLD)
+def _read_incoming(database: Database, files: Sequence[Path], bounds: Bounds) -> None:
+    """Each event of the files once, with an event id; as `feed` has it, if nothing else is known of its visitors."""
+    read = _READ.format(files=read_parquet(list(files)), apart=bounds.apart)
+    named = _NAMED.format(told=_TOLD)
     unique = "SELECT count(DISTINCT identity) = count(*) FROM incoming"
     database.execute(f"{read} {named} FROM (SELECT *, 1 AS nth FROM known)")
     if database.execute(unique).fetchall()[0][0]:
@@ -168,7 +169,7 @@ WHERE CASE WHEN named THEN there IS NULL ELSE nth > coalesce(twins, 0) END
 _TIMELINE = f"""
 CREATE OR REPLACE TABLE timeline AS
 WITH both_sides AS (
-    SELECT visitor, true AS fresh, '' AS late, {", ".join(_DETAILS)} FROM fresh WHERE NOT {{apart}}
+    SELECT visitor, fresh, late, {", ".join(_DETAILS)} FROM fresh WHERE NOT apart
     UNION ALL
     SELECT visitor, false, late, {", ".join(_DETAILS)}
     FROM (FROM present WHERE NOT {{apart}}) SEMI JOIN fresh USING (visitor)
@@ -184,7 +185,7 @@ CREATE OR REPLACE TABLE feed AS
 SELECT timeline.*, false AS apart
 FROM timeline SEMI JOIN (FROM islands WHERE verdict = 'taken') USING (visitor, island)
 UNION ALL BY NAME
-SELECT * EXCLUDE (file, row, named, identity, nth), true AS fresh, '' AS late, true AS apart FROM fresh WHERE {apart}
+SELECT * EXCLUDE (file, row, named, identity, nth) FROM fresh WHERE apart
 """
 
 _REPLACED = """

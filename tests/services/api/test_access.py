@@ -85,6 +85,8 @@ async def test_without_a_key_nothing_opens(api: AsyncClient, headers: dict[str, 
         ("GET", "/v1/sessions/53b41eea-6b8a-d662-2faf-95a40b777597"),
         ("GET", "/v1/ledger"),
         ("GET", "/v1/live/metrics"),
+        ("GET", "/v1/live/sessions"),
+        ("GET", "/v1/live/clicks"),
     ):
         answer = await api.request(method, path, headers=headers)
         assert "clickloom keys create" in problem(answer, 401)["detail"] or "not known" in answer.json()["detail"]
@@ -114,9 +116,8 @@ async def test_a_read_key_shows_its_sites_and_no_other(api: AsyncClient, read_ke
     assert [row["site_id"] for row in listed] == ["shop"]
     assert (await api.get(f"/v1/sessions/{ours.session_uid}", headers=headers)).status_code == 200
     problem(await api.get(f"/v1/sessions/{theirs.session_uid}", headers=headers), 404)
-    for path in ("/v1/sessions", "/v1/ledger"):
+    for path in ("/v1/sessions", "/v1/ledger", "/v1/live/metrics", "/v1/live/sessions", "/v1/live/clicks"):
         problem(await api.get(path, params={"site_id": "blog"}, headers=headers), 403)
-    problem(await api.get("/v1/live/metrics", headers=headers), 403)
 
 
 async def test_a_key_of_several_sites_must_name_one(locked: Settings, make: Make, keep: Keep) -> None:

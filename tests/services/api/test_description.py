@@ -10,7 +10,9 @@ from httpx import AsyncClient
 from clickloom.click import parse_click
 from services.api.ingest.segment.routes import PATHS as SEGMENT_PATHS
 from services.api.problems import MEDIA_TYPE, ProblemDetail
-from services.api.query.sessions import SessionAnswer
+from services.api.query.session_answers import SessionAnswer
+from services.api.query.sql import SqlQuestion, SqlTable
+from services.api.query.timeline import ClickAnswer
 from tests.services.api.ingest.test_native import problem
 
 
@@ -68,7 +70,8 @@ async def test_the_examples_are_what_the_api_takes_and_gives(api: AsyncClient) -
         for event in example["value"] if isinstance(example["value"], list) else [example["value"]]:
             parse_click(json.dumps(event))
         assert (await api.post("/v1/events", json=example["value"])).status_code == 202
-    SessionAnswer.model_validate(document["components"]["schemas"]["SessionAnswer"]["example"])
+    for model in (SessionAnswer, ClickAnswer, SqlTable, SqlQuestion):
+        model.model_validate(document["components"]["schemas"][model.__name__]["example"])
 
 
 async def test_the_examples_of_other_systems_protocols_are_what_the_api_takes(api: AsyncClient) -> None:

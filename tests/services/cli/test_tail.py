@@ -1,12 +1,14 @@
 """`clickloom tail`: streams as JSON lines."""
 
 import json
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
 
 from clickloom.keys import Keys
+from clickloom.numbers import MinuteChange, SiteNumbers
 from clickloom.streams import as_bytes
 from clickloom.wire import FIELD, CommitMetrics, encode
 from tests.clicks import batch, click
@@ -43,13 +45,21 @@ async def test_sessions_and_metrics_are_shown_an_entry_a_line(start: Start, redi
     old, new = session(1e9), session(1e9, version=2, events=3)
     await redis.xadd(keys.sessions("visits", 1), {FIELD: encode(changelog(new, minus=(old,)))})
     [shown] = await lines(start("cli", "tail", "sessions", "--from-start", "--count", "1"))
-    assert shown["minus"] == [{"session_uid": str(old.session_uid), "version": 1, "begin_us": old.begin_us}]
+    begin_us, site_id = old.begin_us, "default"
+    assert shown["minus"] == [
+        {"session_uid": str(old.session_uid), "version": 1, "begin_us": begin_us, "site_id": site_id}
+    ]
     assert [(row["session_uid"], row["events"]) for row in shown["plus"]] == [(str(new.session_uid), 3)]
 
-    commit = CommitMetrics(window="visits", committed_us=1, watermark_us=2, events={"a": 3})
+    change = MinuteChange(sessions=1, revenue=Decimal("19.99"))
+    site = SiteNumbers(clicks=3, events={"a": 3}, durations={60: 2}, changes={27_000_000: change})
+    commit = CommitMetrics(window="visits", committed_us=1, watermark_us=2, sites={"shop": site})
     await redis.xadd(keys.metrics(0), {FIELD: encode(commit)})
     [shown] = await lines(start("cli", "tail", "metrics", "--from-start", "--count", "1"))
-    assert (shown["window"], shown["events"]) == ("visits", {"a": 3})
+    assert shown["window"] == "visits"
+    numbers = shown["sites"]["shop"]
+    assert (numbers["clicks"], numbers["events"], numbers["durations"]) == (3, {"a": 3}, {"60": 2})
+    assert numbers["changes"]["27000000"]["revenue"] == "19.99"
 
 
 @pytest.mark.parametrize(

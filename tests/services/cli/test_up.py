@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -36,7 +37,7 @@ class Up(Process):
 
     async def ready(self) -> str:
         """The address that the line says to open."""
-        return (await self.logged("Clickloom is ready: open ")).split("open ")[1].removesuffix("/docs")
+        return (await self.logged("Clickloom is ready: open ")).split("open ")[1]
 
     def interrupt(self) -> None:
         """Ctrl-C: the terminal signals the whole foreground process group."""
@@ -113,6 +114,10 @@ async def sessions(address: str, **filters: str) -> list[dict[str, Any]]:
     return await until(found, what="sessions")
 
 
+def days_ago(days: int) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
+
+
 @asynccontextmanager
 async def ticks(address: str) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
     async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
@@ -138,11 +143,16 @@ async def moves(address: str) -> None:
 
 
 async def test_a_demo_has_sessions_and_moving_numbers_and_goes_on_where_it_was(start_up: StartUp) -> None:
-    first = start_up("--demo")
+    first = start_up("--demo", "--demo-days", "3")
     address = await first.ready()
     [newest, *_] = await sessions(address)
     assert re.fullmatch(r"\d+_[A-Z]{3}\d{10}", newest["session_id"])
     await moves(address)
+    await first.logged("history.imported")
+    [oldest] = await sessions(address, to=days_ago(2), limit="1")
+    async with httpx.AsyncClient(base_url=address) as client:
+        assert (await client.get("/shop/a")).status_code == (await client.get("/")).status_code == 200
+        assert (await client.get(f"/v1/sessions/{oldest['session_uid']}")).status_code == 200
     count = await first.rows("clicks")
     first.interrupt()
     assert await first.ended() == 0
@@ -157,6 +167,7 @@ async def test_a_demo_has_sessions_and_moving_numbers_and_goes_on_where_it_was(s
     assert second.stop() == 0  # SIGTERM, to it alone
     await second.gone()
     assert "history.published" not in second.output
+    assert "history.begun" not in second.output
     for line in (first.output + second.output).splitlines():
         assert "folder.opened" in line or not re.search("error|warning|traceback", line, re.IGNORECASE)
 
@@ -173,7 +184,7 @@ async def test_a_demo_has_sessions_and_moving_numbers_and_goes_on_where_it_was(s
 async def test_a_signal_during_the_start_ends_it_with_0_and_leaves_nothing(
     start_up: StartUp, folder: Path, moment: str, signum: signal.Signals
 ) -> None:
-    up = start_up("--demo")
+    up = start_up("--demo", "--demo-days", "0")
 
     async def has_come() -> bool:
         assert up.alive, up.output
@@ -191,12 +202,12 @@ async def test_a_signal_during_the_start_ends_it_with_0_and_leaves_nothing(
 
 
 async def test_one_that_was_killed_leaves_nothing_that_stops_the_next(start_up: StartUp) -> None:
-    first = start_up("--demo")
+    first = start_up("--demo", "--demo-days", "0")
     address = await first.ready()
     await sessions(address)
     left = first.tree()
     first.kill()
-    second = start_up("--demo", port=httpx.URL(address).port or 0)
+    second = start_up("--demo", "--demo-days", "0", port=httpx.URL(address).port or 0)
     assert await second.ready() == address
     assert not any(process.is_running() for process in left)
     await moves(address)
@@ -206,7 +217,7 @@ async def test_addresses_of_stores_in_the_environment_replace_the_embedded_ones_
     start_up: StartUp, folder: Path, environment: dict[str, str]
 ) -> None:
     stores = {name: environment[name] for name in ("REDIS_URL", "DATABASE_URL", "NAMESPACE", "PARTITIONS")}
-    up = start_up("--demo", **stores)
+    up = start_up("--demo", "--demo-days", "0", **stores)
     await sessions(await up.ready())
     assert not {"valkey", "postgres18"} & set(os.listdir(folder))
     up.find("services.persister").kill()
@@ -313,10 +324,10 @@ async def test_json_logs_are_json_line_by_line(start_up: StartUp, environment: d
     stores = {name: environment[name] for name in ("REDIS_URL", "DATABASE_URL", "NAMESPACE", "PARTITIONS")}
     up = start_up(LOG_FORMAT="json", **stores)
     ready = json.loads(await up.logged("up.ready"))
-    assert ready["open"].endswith("/docs")
-    for service in ("sessionizer", "persister", "api"):  # ready is when the API is; the others may take longer
+    assert ready["open"].startswith("http://127.0.0.1:")
+    for service in ("sessionizer", "persister", "triggers", "api"):  # ready is when the API is; others may take longer
         await up.logged(f'"service": "{service}"')
     assert up.stop() == 0
     lines = [json.loads(line) for line in up.output.splitlines()]
-    assert {line["service"] for line in lines} == {"up", "sessionizer", "persister", "api"}
+    assert {line["service"] for line in lines} == {"up", "sessionizer", "persister", "triggers", "api"}
     assert all({"timestamp", "level", "event"} <= line.keys() for line in lines)

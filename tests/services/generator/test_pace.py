@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from clickloom.times import DAY_US, SECOND_US
-from services.generator.pace import Slots, day_curve
+from services.generator.pace import Slots, day_curve, week_curve
 
 BEGIN_US = 1_700_000_000 * SECOND_US
 
@@ -64,3 +64,13 @@ def test_the_day_curve_is_one_on_average_and_follows_the_day() -> None:
     assert len(made) == pytest.approx(86_400, rel=0.01)
     busy = sum(9 <= slot % DAY_US * 24 / DAY_US < 21 for slot in made)
     assert busy / len(made) == pytest.approx(0.739, abs=0.01)
+
+
+def test_the_week_curve_is_one_on_average_and_busiest_before_sunday() -> None:
+    monday_us = 4 * DAY_US  # 5 January 1970
+    days = [
+        sum(week_curve(monday_us + day * DAY_US + hour * DAY_US // 24) for hour in range(24)) / 24 for day in range(7)
+    ]
+    assert sum(days) / 7 == pytest.approx(1)
+    assert days.index(max(days)) == 5
+    assert min(days) == pytest.approx(days[0]) == pytest.approx(days[1])

@@ -76,6 +76,18 @@ def test_the_experiment_has_the_effect_that_was_set() -> None:
     assert bought["B"] / visits["B"] == pytest.approx(0.2, abs=0.02)
 
 
+def test_the_landing_page_is_that_of_the_visitor_s_side_whatever_their_side_of_the_other_experiment() -> None:
+    clicks, _ = shop(20_000)
+    first = [click for click in clicks if click.experiments and click.client_event == "beer_vitrine_nav"]
+    sides = Counter(
+        (click.experiments["checkout"], click.experiments["landing"]) for click in first if click.experiments
+    )
+    assert len(sides) == 4
+    assert min(sides.values()) / len(first) > 0.15
+    pages = {(click.experiments["landing"], click.page_url) for click in first if click.experiments}
+    assert pages == {("A", "https://shop.example/"), ("B", "https://shop.example/welcome")}
+
+
 def test_so_many_visits_leave_after_a_page_as_was_set() -> None:
     _, none = shop(20_000, bounces=0.0, conversion=0.0)
     _, most = shop(20_000, bounces=0.8, conversion=0.0)

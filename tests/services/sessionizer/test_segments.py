@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from clickloom.errors import UnknownVersion
 from clickloom.keys import SEPARATOR, Person, visitor_key
+from clickloom.windows.stored import decode_segment
 from services.sessionizer import segments as module
-from services.sessionizer.segments import Segments, decode_segment
+from services.sessionizer.segments import Segments
 
 Commits = list[dict[str, bytes | None]]  # visitor → sessions; None: forgotten
 

@@ -2,6 +2,7 @@
 
 from prometheus_client import REGISTRY
 
+from clickloom.keys import Person
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
 from clickloom.windows.rules import Rules
@@ -39,3 +40,20 @@ def test_late_clicks_and_duplicates_are_counted_by_window_and_told_with_their_en
     assert [late.position for late in changelog.late] == [(6, 0, 1), (6, 0, 2)]
     assert (counted("duplicates"), counted("late_clicks")) == (1, 2)
     assert served.take_commit(0).changes.changelog.tallies == []
+
+
+def test_a_commit_tells_whose_sessions_it_closed_for_they_are_erased() -> None:
+    served = Served(
+        Lease(Part(0, "told"), 1, "worker"),
+        Partition(WINDOW, RULES),
+        Segments(),
+        at=Position("4-0", 7),
+        policy=CommitPolicy(interval_us=250_000, sessions=20_000),
+        now_us=0,
+    )
+    erasure = batch()
+    erasure.erase = [Person(None, "64")]
+    served.apply(["5-0", "6-0"], [batch(click(1)), erasure])
+    changelog = served.take_commit(0).changes.changelog
+    assert (changelog.erased, [row.user_id for row in changelog.plus]) == ([Person(None, "64")], ["64"])
+    assert served.take_commit(0).changes.changelog.erased == []

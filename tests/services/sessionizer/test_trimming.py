@@ -6,11 +6,24 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, add_reader, forget_reader, lay_out
+from clickloom.memory import parse_amount
+from clickloom.pressure import Pressure
 from clickloom.settings import Settings
-from clickloom.streams import START, Reader, as_bytes, read_stream, show_cursor
+from clickloom.streams import (
+    START,
+    Reader,
+    as_bytes,
+    next_id,
+    read_stream,
+    show_cursor,
+    split_id,
+    trim_to,
+    trimmed_to,
+)
 from clickloom.times import DAY_US, MINUTE_US
 from clickloom.windows.spec import parse_windows
 from services.sessionizer.trimming import Trimmer, least_kept
+from tests.processes import until
 
 WINDOWS = parse_windows("visits = session(gap=30m)")
 
@@ -28,8 +41,9 @@ async def read(redis: Redis, stream: str, reader: str, entry: str) -> None:
     await show_cursor(redis, stream, reader, entry, since=START, entries=0)
 
 
-def trimmer(redis: Redis, keys: Keys, *, retention_us: int = 0) -> Trimmer:
-    return Trimmer(redis, keys=keys, retention_us=retention_us)
+def trimmer(redis: Redis, keys: Keys, *, retention_us: int = 0, live_us: int = 0, mark: str = "80%") -> Trimmer:
+    pressure = Pressure(redis, parse_amount(mark))
+    return Trimmer(redis, keys=keys, pressure=pressure, retention_us=retention_us, live_us=live_us)
 
 
 @pytest.mark.usefixtures("laid_out")
@@ -91,11 +105,38 @@ async def test_the_retention_keeps_what_everybody_has_read(redis: Redis, keys: K
 
 
 @pytest.mark.usefixtures("laid_out")
-async def test_metrics_are_kept_for_an_hour(redis: Redis, keys: Keys) -> None:
-    await redis.xadd(keys.metrics(0), {"b": "x"}, id="1-0")
-    await add(redis, keys.metrics(0), 1)
-    await trimmer(redis, keys, retention_us=DAY_US).trim([0])
-    assert await redis.xlen(keys.metrics(0)) == 1
+async def test_for_live_streams_it_is_kept_as_long_as_redis_has_room(redis: Redis, keys: Keys) -> None:
+    stream = keys.clicks(0)
+    ids = await add(redis, stream, 3)
+    for reader in ("visits", PERSISTER):
+        await read(redis, stream, reader, ids[-1])
+    await trimmer(redis, keys, live_us=MINUTE_US).trim([0])
+    assert await redis.xlen(stream) == 3
+    tight = trimmer(redis, keys, live_us=MINUTE_US, mark="1KB")
+
+    async def all_gone() -> bool:
+        await tight.trim([0])
+        return await redis.xlen(stream) == 0
+
+    await until(all_gone)
+
+
+@pytest.mark.usefixtures("laid_out")
+async def test_what_was_trimmed_is_said(redis: Redis, keys: Keys) -> None:
+    streams = [keys.clicks(0), keys.sessions("visits", 0)]
+    assert await trimmed_to(redis, streams) == (0, 0)
+    [first, *_] = await add(redis, streams[0], 2)
+    await trim_to(redis, streams[0], next_id(first))
+    assert await trimmed_to(redis, streams) == split_id(next_id(first))
+
+
+@pytest.mark.usefixtures("laid_out")
+async def test_metrics_and_active_users_are_kept_as_long_as_they_are_of_use(redis: Redis, keys: Keys) -> None:
+    for stream in (keys.metrics(0), keys.active(0)):
+        await redis.xadd(stream, {"b": "x"}, id="1-0")
+        await add(redis, stream, 1)
+        await trimmer(redis, keys, retention_us=DAY_US).trim([0])
+        assert await redis.xlen(stream) == 1
 
 
 def test_the_first_entry_that_stays_is_after_the_least_cursor_and_younger_than_the_retention() -> None:

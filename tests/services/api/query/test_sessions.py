@@ -33,6 +33,7 @@ async def test_a_session_is_shown_with_all_its_fields(api: AsyncClient, keep: Ke
         bounced=False,
         closed_by="cap",
         version=4,
+        revised_because="merged",
     )
     await keep(made)
     expected = {
@@ -65,6 +66,7 @@ async def test_a_session_is_shown_with_all_its_fields(api: AsyncClient, keep: Ke
         "bounced": False,
         "closed_by": "cap",
         "version": 4,
+        "revised_because": "merged",
     }
     assert (await api.get(f"/v1/sessions/{made.session_uid}")).json() == expected
     answer = await api.get("/v1/sessions")

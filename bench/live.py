@@ -1,0 +1,155 @@
+"""Live numbers: from a click that was accepted to the event that counts it, and what a thousand subscribers cost."""
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median, quantiles
+from tempfile import TemporaryDirectory
+
+import psutil
+from redis import Redis
+
+import migrations
+from bench.ingest import answers, free_port
+from bench.measure import Figure
+from bench.running import KEYS, await_condition, cpu_s, running_service
+from bench.workload import Workload
+from clickloom.click import Click
+from clickloom.connect import open_redis
+from clickloom.publish import Publisher
+from clickloom.times import now_us
+from services.cli.embedded import embedded_postgres, embedded_valkey
+
+PARTITIONS = 8
+RATE = 10_000  # clicks a second
+EVERY_S = 0.05
+WARM_S, LASTS_S = 4.0, 15.0
+SUBSCRIBERS = 1_000
+PROBE = "probe-"
+GIVE_UP_S = 120.0  # until all subscribers are served; until what was accepted last is told
+
+
+@dataclass
+class Seen:
+    """When each probe was accepted, and told."""
+
+    accepted: dict[str, float] = field(default_factory=dict)
+    told: dict[str, float] = field(default_factory=dict)
+
+    def latencies_ms(self) -> list[float]:
+        return [(self.told[name] - at) * 1_000 for name, at in self.accepted.items()]
+
+
+def measure(_: Workload, *, runs: int) -> list[Figure]:
+    """At 10,000 clicks/s, with one subscriber and with a thousand, all on this machine's cores."""
+    figures = []
+    for subscribers in (1, SUBSCRIBERS):
+        found = [_run(subscribers) for _ in range(runs)]
+        name = f"click → SSE event, {subscribers:,} subscriber{'s' * (subscribers > 1)}"
+        figures.append(Figure(name, "ms, median", [median(took) for took, _ in found]))
+        figures.append(Figure("… 99 % within", "ms", [quantiles(took, n=100)[-1] for took, _ in found]))
+        for part in ("api", "sessionizer"):
+            figures.append(Figure(f"… {part}", "% of a core", [spent[part] * 100 for _, spent in found]))
+    return figures
+
+
+def _run(subscribers: int) -> tuple[list[float], dict[str, float]]:
+    """Latencies (ms), and of each service the share of a core that it took."""
+    with _services() as (redis_url, port, services):
+        return asyncio.run(_load(redis_url, port, subscribers, services))
+
+
+@contextlib.contextmanager
+def _services() -> Iterator[tuple[str, int, dict[str, psutil.Process]]]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))
+        redis_url = stack.enter_context(embedded_valkey(folder / "valkey"))
+        database_url = stack.enter_context(embedded_postgres(folder / "postgres"))
+        migrations.upgrade(database_url)
+        port = free_port()
+        settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "AUTH": "off", "PORT": str(port)}
+        settings["PARTITIONS"] = str(PARTITIONS)
+        services = {name: stack.enter_context(running_service(name, settings)) for name in ("sessionizer", "api")}
+        await_condition(lambda: answers(port), "the API")
+        with Redis.from_url(redis_url) as redis:
+            leases = [KEYS.lease("visits", number) for number in range(PARTITIONS)]
+            await_condition(lambda: redis.exists(*leases) == PARTITIONS, "the leases")
+        yield redis_url, port, services
+
+
+async def _load(
+    redis_url: str, port: int, subscribers: int, services: dict[str, psutil.Process]
+) -> tuple[list[float], dict[str, float]]:
+    seen, events = Seen(), [0] * subscribers
+    following = [asyncio.create_task(_follow(port, events, number, seen)) for number in range(subscribers)]
+    async with asyncio.timeout(GIVE_UP_S):
+        while not all(events):  # noqa: ASYNC110  # counted by a thousand readers, none of which is to be woken for it
+            await asyncio.sleep(EVERY_S)
+    publishing = asyncio.create_task(_publish(redis_url, seen))
+    await asyncio.sleep(WARM_S)
+    seen.accepted.clear()
+    before, begun, counted = {name: cpu_s(one) for name, one in services.items()}, time.monotonic(), list(events)
+    await asyncio.sleep(LASTS_S)
+    took_s = time.monotonic() - begun
+    spent = {name: (cpu_s(one) - before[name]) / took_s for name, one in services.items()}
+    received = [after - first for after, first in zip(events, counted, strict=True)]
+    publishing.cancel()
+    async with asyncio.timeout(GIVE_UP_S):
+        while not seen.told.keys() >= seen.accepted.keys():  # noqa: ASYNC110  # what tells is a stream of lines
+            await asyncio.sleep(EVERY_S)
+    for task in following:
+        task.cancel()
+    await asyncio.gather(publishing, *following, return_exceptions=True)
+    if min(received) < LASTS_S:
+        raise AssertionError(f"subscribers were given {min(received)} to {max(received)} events")
+    return seen.latencies_ms(), spent
+
+
+async def _publish(redis_url: str, seen: Seen) -> None:
+    async with open_redis(redis_url) as redis:
+        publisher = Publisher(redis, keys=KEYS, partitions=PARTITIONS)
+        due, number = time.monotonic(), 0
+        while True:
+            name = f"{PROBE}{number}"
+            clicks = [_click(f"u{(number * 31 + row) % 50_000}", "page") for row in range(int(RATE * EVERY_S) - 1)]
+            await publisher.publish([*clicks, _click(name, name)], arrival_us=now_us())
+            seen.accepted[name] = time.monotonic()
+            number, due = number + 1, due + EVERY_S
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+
+
+def _click(user: str, event: str) -> Click:
+    return Click(
+        user_id=user, device_id="mobile", client_event=event, client_timestamp=now_us(), event_id=os.urandom(8).hex()
+    )
+
+
+async def _follow(port: int, events: list[int], number: int, seen: Seen) -> None:
+    """Counts events; the first subscriber looks for probes in them."""
+    async for line in _lines(port):
+        if line.startswith(b"data: "):
+            events[number] += 1
+            if number == 0:
+                _note(line, seen)
+
+
+def _note(line: bytes, seen: Seen) -> None:
+    now = time.monotonic()
+    for part in line.split(b'"')[1::2]:
+        if part.startswith(PROBE.encode()):
+            seen.told.setdefault(part.decode(), now)
+
+
+async def _lines(port: int) -> AsyncIterator[bytes]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
+    writer.write(b"GET /v1/live/metrics HTTP/1.1\r\nHost: bench\r\n\r\n")
+    try:
+        while line := await reader.readline():
+            yield line
+    finally:
+        writer.close()

@@ -1,0 +1,1 @@
+"""Triggers: rules over sessions, whose firings are sent as webhooks."""

@@ -1,0 +1,1 @@
+"""Questions about the order of events: funnels, paths, retention."""

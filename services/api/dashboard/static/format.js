@@ -1,0 +1,53 @@
+/** Numbers, durations and times for people, in the browser's language and the zone that is chosen. */
+
+const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat(undefined, { notation: 'compact', maximumFractionDigits: 1 });
+const tenth = new Intl.NumberFormat(undefined, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+
+/** @param {number} value */
+export const number = (value) => whole.format(value);
+
+/** 12.3K of 12,345. @param {number} value */
+export const compact = (value) => (Math.abs(value) < 10_000 ? whole : short).format(value);
+
+/** @param {number} value 12.34 is 12.3 % */
+export const percent = (value) => `${tenth.format(value)} %`;
+
+/** @param {number | string} amount @param {string | null} currency three letters */
+export function money(amount, currency) {
+  if (!currency) return tenth.format(Number(amount));
+  return new Intl.NumberFormat(undefined, { style: 'currency', currency }).format(Number(amount));
+}
+
+/** 47 s, 3 min 20 s, 2 h 5 min. @param {number} seconds */
+export function duration(seconds) {
+  const rounded = Math.round(seconds);
+  if (rounded < 60) return `${rounded} s`;
+  if (rounded < 3600) return joined(Math.floor(rounded / 60), 'min', rounded % 60, 's');
+  return joined(Math.floor(rounded / 3600), 'h', Math.floor((rounded % 3600) / 60), 'min');
+}
+
+/** @param {number} large @param {string} unit @param {number} small @param {string} smaller */
+function joined(large, unit, small, smaller) {
+  return small ? `${number(large)} ${unit} ${small} ${smaller}` : `${number(large)} ${unit}`;
+}
+
+/** @param {string | number | Date} time @param {string} zone @param {Intl.DateTimeFormatOptions} [how] */
+export function moment(time, zone, how = { dateStyle: 'medium', timeStyle: 'medium' }) {
+  return new Intl.DateTimeFormat(undefined, { timeZone: zone, ...how }).format(new Date(time));
+}
+
+/** @param {string | number | Date} time @param {string} zone */
+export const clock = (time, zone) => moment(time, zone, { hour: '2-digit', minute: '2-digit' });
+
+/** @param {string | number | Date} time @param {string} zone */
+export const day = (time, zone) => moment(time, zone, { dateStyle: 'medium' });
+
+/**
+ * `2026-11-25T14:30:00` in a zone, for charts: plotly knows of no zones, and shows what it is given.
+ * @param {string | number | Date} time @param {string} zone
+ */
+export function local(time, zone) {
+  const parts = new Intl.DateTimeFormat('sv', { timeZone: zone, dateStyle: 'short', timeStyle: 'medium' });
+  return parts.format(new Date(time)).replace(' ', 'T');
+}

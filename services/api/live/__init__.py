@@ -1,0 +1,1 @@
+"""Live streams as server-sent events: numbers, sessions, clicks."""

@@ -1,0 +1,69 @@
+"""Open sessions for which triggers fire, out of the segments that sessionizers commit."""
+
+from clickloom.stored_part import StoredPart
+from clickloom.times import MINUTE_US, SECOND_US
+from clickloom.windows.partition import Changes, Partition
+from clickloom.windows.rules import Rules
+from clickloom.windows.spec import SessionWindow
+from clickloom.windows.stored import VERSION, Segment, decode_meta
+from services.triggers.candidates import Candidates
+from tests.clicks import batch, click
+from tests.triggers.making import trigger
+
+RULES = Rules(out_of_orderness_us=0)
+CART = trigger(on="open", event="cart", without="checkout", within="10m")
+
+
+class Commits:
+    """A partition, and what its commits leave in Redis."""
+
+    def __init__(self) -> None:
+        self.partition = Partition(SessionWindow("visits", gap_us=30 * MINUTE_US), RULES)
+        self.segments: dict[int, Segment] = {}
+
+    def commit(self, *clicks: tuple[float, str, str], until: float) -> StoredPart:
+        """Clicks as (seconds, user, event), and the watermark in seconds."""
+        if clicks:
+            self.partition.apply(batch(*(click(at, user=user, event=event) for at, user, event in clicks)))
+        self.partition.advance(round(until * SECOND_US))
+        changes: Changes = self.partition.take_changes(0)
+        number = len(self.segments) + 1
+        self.segments[number] = Segment(VERSION, changes.sessions, changes.forgotten)
+        return StoredPart(dict(self.segments), decode_meta(changes.meta))
+
+
+def due(candidates: Candidates, part: StoredPart) -> list[str]:
+    return [fired.session.user_id for fired in candidates.due(part, [CART])]
+
+
+def test_what_is_left_for_so_long_is_due_from_then_on() -> None:
+    commits, candidates = Commits(), Candidates("visits", RULES)
+    left = commits.commit((0, "left", "cart"), (0, "looks", "nav"), until=599)
+    assert due(candidates, left) == []
+    assert due(candidates, commits.commit(until=600)) == ["left"]
+    assert due(candidates, commits.commit(until=700)) == ["left"]
+
+
+def test_only_what_the_newest_segment_says_of_a_visitor_counts() -> None:
+    commits, candidates = Commits(), Candidates("visits", RULES)
+    commits.commit((0, "left", "cart"), (0, "bought", "cart"), (0, "again", "cart"), until=1)
+    part = commits.commit((300, "bought", "checkout"), (300, "again", "cart"), until=650)
+    assert due(candidates, part) == ["left"]
+    assert due(candidates, commits.commit(until=900)) == ["left", "again"]
+
+
+def test_what_has_closed_or_is_forgotten_is_not_open() -> None:
+    commits, candidates = Commits(), Candidates("visits", RULES)
+    assert due(candidates, commits.commit((0, "left", "cart"), until=700)) == ["left"]
+    assert due(candidates, commits.commit(until=1_801)) == []
+    assert due(candidates, commits.commit(until=10_000)) == []
+
+
+def test_a_new_trigger_is_judged_over_what_was_there_before() -> None:
+    commits, candidates = Commits(), Candidates("visits", RULES)
+    part = commits.commit((0, "left", "cart"), (0, "looks", "nav"), until=700)
+    assert due(candidates, part) == ["left"]
+    looks = trigger(on="open", event="nav", without="cart", within="5m")
+    assert {fired.session.user_id for fired in candidates.due(part, [CART, looks])} == {"left", "looks"}
+    candidates.forget()
+    assert due(candidates, part) == ["left"]
