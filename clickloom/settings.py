@@ -173,8 +173,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=65535,
-        description="the port on which sessionizer, persister and `clickloom ledger --every` answer /healthz, /readyz"
-        " and /metrics; 0: none",
+        description="the port on which sessionizer, persister, triggers and `clickloom ledger --every` answer /healthz,"
+        " /readyz and /metrics; 0: none",
     )
     publish: str = Field(
         "",

@@ -8,11 +8,13 @@ from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
 from clickloom.connect import POOL_WAIT_S, libpq_url, open_redis
+from clickloom.duties import Duties
 from clickloom.keys import Keys
 from clickloom.layout import TRIGGERS, lay_out
 from clickloom.lifecycle import run_service
 from clickloom.settings import Settings
 from clickloom.stored_part import PartReader
+from clickloom.watch import watched
 from services.triggers.delivery import Delivery
 from services.triggers.firing_rows import Connection
 from services.triggers.loop import repeat
@@ -26,7 +28,7 @@ CONNECTIONS = 6
 LIMITS = {"idle_in_transaction_session_timeout": "10s"}
 REPLACED_WITHIN_S = 5  # a connection, by the pool itself; after that anew at each step
 DELIVERY_S = 0.5
-FORGET_S = 600.0
+FORGET_S = 15.0
 STOP_WITHIN_S = 2.0  # that a step may take longer than we are to live
 
 
@@ -47,24 +49,34 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         waits=settings.retry_waits(),
         timeout_us=settings.webhook_timeout_us,
     )
-    async with open_redis(settings.redis_url) as redis, pool:
+    duties = Duties()
+    async with (
+        watched(duties, host=settings.host, port=settings.metrics_port),
+        open_redis(settings.redis_url) as redis,
+        pool,
+    ):
         work, delivery = _work(settings, redis, pool), Delivery(pool, sender)
         try:
             async with asyncio.TaskGroup() as group:
-                for step, pause_s in _steps(work, delivery, settings):
-                    group.create_task(_ending(repeat(step, stop, pause_s=pause_s), stop))
+                for duty, (step, pause_s) in _steps(work, delivery, settings).items():
+                    repeated = repeat(step, stop, pause_s=pause_s, duties=duties, duty=duty)
+                    group.create_task(_ending(repeated, stop))
         finally:
             await delivery.close()
             await sender.close()
 
 
-Steps = list[tuple[Callable[[], Awaitable[bool]], float]]
+Steps = dict[str, tuple[Callable[[], Awaitable[bool]], float]]
 
 
 def _steps(work: Work, delivery: Delivery, settings: Settings) -> Steps:
-    """Each with the seconds that it waits when there is nothing to do."""
-    pause_s = settings.buffer_seconds
-    return [(work.read, pause_s), (work.watch, EVERY_S), (delivery.look, DELIVERY_S), (work.forget, FORGET_S)]
+    """By name; each with the seconds that it waits when there is nothing to do."""
+    return {
+        "closed sessions": (work.read, settings.buffer_seconds),
+        "open sessions": (work.watch, EVERY_S),
+        "webhooks": (delivery.look, DELIVERY_S),
+        "what is settled": (work.forget, FORGET_S),
+    }
 
 
 def _work(settings: Settings, redis: Redis, pool: "AsyncConnectionPool[Connection]") -> Work:

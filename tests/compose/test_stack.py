@@ -14,7 +14,8 @@ from tests.end_to_end.test_web_log import CLICKS, SESSIONS
 
 pytestmark = pytest.mark.compose
 
-OURS = ("api", "sessionizer", "persister", "proxy")
+SERVICES = ("api", "sessionizer", "persister", "triggers")
+OURS = (*SERVICES, "proxy")
 SENT = 40  # events that are taken after a thing was broken
 
 
@@ -89,10 +90,10 @@ def test_who_is_cut_off_says_so_and_the_others_take_over(clickloom: Stack, keys:
 
 
 def test_an_upgrade_replaces_all_while_events_are_taken(clickloom: Stack, keys: Keys) -> None:
-    before = {one for service in ("api", "sessionizer", "persister") for one in clickloom.containers(service)}
+    before = {one for service in SERVICES for one in clickloom.containers(service)}
     with nothing_lost(clickloom, keys):
         clickloom.run("deploy/upgrade")
-    after = {one for service in ("api", "sessionizer", "persister") for one in clickloom.containers(service)}
+    after = {one for service in SERVICES for one in clickloom.containers(service)}
     assert len(after) == len(before)
     assert not after & before
 

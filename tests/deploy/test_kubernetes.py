@@ -42,14 +42,18 @@ def test_every_file_is_applied() -> None:
     assert sorted(listed) == sorted(file.name for file in FOLDER.glob("*.yaml") if file.name != "kustomization.yaml")
 
 
-@pytest.mark.parametrize("service", ["api", "sessionizer", "persister"])
-def test_a_service_is_probed_scaled_and_never_evicted_whole(service: str) -> None:
+@pytest.mark.parametrize("service", ["api", "sessionizer", "persister", "triggers"])
+def test_a_service_is_probed_and_never_evicted_whole(service: str) -> None:
     pod = of_kind("Deployment")[service]["spec"]["template"]
     [container] = pod["spec"]["containers"]
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
     labels = pod["metadata"]["labels"]
     assert of_kind("PodDisruptionBudget")[service]["spec"]["selector"]["matchLabels"] == labels
+
+
+@pytest.mark.parametrize("service", ["api", "sessionizer", "persister"])
+def test_a_service_is_scaled(service: str) -> None:
     scaler = of_kind("HorizontalPodAutoscaler")[service]["spec"]
     assert scaler["scaleTargetRef"]["name"] == service
     assert scaler["minReplicas"] >= 2
