@@ -1,7 +1,9 @@
 """Clickloom's HTTP API from Python, sync and async: `from clickloom.client import Client` (docs/client.md)."""
 
-from clickloom.client.answers import Accepted, ApiError, Click, LiveTick, Moment, PathStep, Refused, Session, Summary
+from clickloom.client.answers import Accepted, ApiError, Click, Moment, PathStep, Refused, Session
 from clickloom.client.asynchronous import AsyncClient, AsyncSessions
+from clickloom.client.live import Gap, LiveClick, LiveClicks, LiveSessions, LiveTick
+from clickloom.client.numbers import Funnel, Numbers, Paths, Retention
 from clickloom.client.questions import SessionFilters
 from clickloom.client.synchronous import Client, Sessions
 from clickloom.client.tables import MissingLibrary, SqlTable
@@ -13,14 +15,21 @@ __all__ = [
     "AsyncSessions",
     "Click",
     "Client",
+    "Funnel",
+    "Gap",
+    "LiveClick",
+    "LiveClicks",
+    "LiveSessions",
     "LiveTick",
     "MissingLibrary",
     "Moment",
+    "Numbers",
     "PathStep",
+    "Paths",
     "Refused",
+    "Retention",
     "Session",
     "SessionFilters",
     "Sessions",
     "SqlTable",
-    "Summary",
 ]

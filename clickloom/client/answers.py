@@ -106,29 +106,6 @@ class TimelinePage(msgspec.Struct, frozen=True):
     as_of: datetime | None
 
 
-class Summary(msgspec.Struct, frozen=True):
-    count: int
-    sum: int
-    min: int | None
-    max: int | None
-
-
-class LiveTick(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened since the tick before; `open_sessions` and `watermark` as they stand."""
-
-    at: datetime
-    clicks: int
-    duplicates: int
-    late: int
-    open_sessions: int
-    closed_sessions: int
-    revised_sessions: int
-    session_duration: Summary  # s
-    session_events: Summary
-    events: dict[str, int]  # clicks by event name
-    watermark: datetime | None
-
-
 class Refused(msgspec.Struct, frozen=True):
     index: int  # of the event among those sent
     code: str

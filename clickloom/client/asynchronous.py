@@ -1,19 +1,18 @@
 """The client for asyncio; each method is as that of clickloom/client/synchronous.py."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import httpx
 import msgspec
-from httpx_sse import ServerSentEvent, aconnect_sse
+from httpx_sse import aconnect_sse
 
+from clickloom.client import live
 from clickloom.client.answers import (
     Accepted,
     ApiError,
-    LiveTick,
     Moment,
     Refused,
     Session,
@@ -23,16 +22,27 @@ from clickloom.client.answers import (
     checked,
     decoded,
 )
+from clickloom.client.live import Hearing, LiveClicks, LiveSessions, LiveTick, Told
+from clickloom.client.numbers import Funnel, Numbers, Paths, Retention
 from clickloom.client.questions import (
     ARROW,
     ARROW_PAGE,
+    JSON,
     JSON_PAGE,
     TRIES,
+    FunnelOptions,
+    LiveClickFilters,
+    LiveSessionFilters,
+    PathsOptions,
+    QueryOptions,
+    RetentionOptions,
     SessionFilters,
     authorization,
+    members,
     next_cursor,
     parameters,
     portions,
+    steps_of,
     timeline_path,
     wait_s,
 )
@@ -41,6 +51,9 @@ from clickloom.client.tables import SqlTable, joined, table_of, to_pandas, to_po
 if TYPE_CHECKING:
     import polars
     import pyarrow as pa
+
+T = TypeVar("T")
+L = TypeVar("L", bound=Told)
 
 
 class AsyncClient:
@@ -87,6 +100,30 @@ class AsyncClient:
                 yield moment
             cursor = page.next_cursor
 
+    async def query(
+        self, metrics: Sequence[str], *, date_range: str | Sequence[str], **options: Unpack[QueryOptions]
+    ) -> Numbers:
+        """Numbers about sessions, by time or by what they have in common: `POST /v1/query`."""
+        return await self._counted("/v1/query", Numbers, metrics=metrics, date_range=date_range, **options)
+
+    async def funnel(
+        self, steps: Sequence[str | Sequence[str] | Mapping[str, Any]], **options: Unpack[FunnelOptions]
+    ) -> Funnel:
+        """How many go through the steps, each an event, several of which any is meant, or the API's object."""
+        return await self._counted("/v1/funnels", Funnel, steps=steps_of(steps), **options)
+
+    async def paths(self, **options: Unpack[PathsOptions]) -> Paths:
+        """What comes after an event, or before it."""
+        return await self._counted("/v1/paths", Paths, **options)
+
+    async def retention(self, **options: Unpack[RetentionOptions]) -> Retention:
+        """How many users come back."""
+        return await self._counted("/v1/retention", Retention, **options)
+
+    async def _counted(self, path: str, kind: type[T], **asked: Any) -> T:
+        body = msgspec.json.encode(members(asked))
+        return decoded(await self._http.post(path, content=body, headers=JSON), kind)
+
     async def sql(self, sql: str, *, limit: int = 10_000) -> SqlTable:
         """One SELECT over the views of the key's sites; the key needs the scope `admin`."""
         return SqlTable(await self._http.post("/v1/sql", json={"sql": sql, "limit": limit}, headers=ARROW))
@@ -120,16 +157,28 @@ class AsyncClient:
             await asyncio.sleep(wait_s(tries, said_s))
         raise AssertionError
 
-    async def live_metrics(
-        self, *, window: str | None = None, site_id: str | None = None
+    def live_metrics(
+        self, *, window: str | None = None, site_id: str | None = None, whole: bool | None = None
     ) -> AsyncGenerator[LiveTick, None]:
-        """Ticks as they come, without an end. A connection that breaks is made again, from the last tick on."""
-        async with aclosing(self._events("/v1/live/metrics", parameters(window=window, site_id=site_id))) as events:
-            async for event in events:
-                yield msgspec.json.decode(event.data, type=LiveTick)
+        """Ticks as they come, without an end; `whole`: only those of complete seconds.
 
-    async def _events(self, path: str, asked: Mapping[str, str | list[str]]) -> AsyncGenerator[ServerSentEvent, None]:
-        last_id, tries = "", 0
+        A connection that breaks is made again, from the last tick on.
+        """
+        asked = parameters(window=window, site_id=site_id, whole=whole)
+        return self._events("/v1/live/metrics", asked, live.ticks)
+
+    def live_sessions(self, **filters: Unpack[LiveSessionFilters]) -> AsyncGenerator[LiveSessions, None]:
+        """Sessions as they close, in the same way."""
+        return self._events("/v1/live/sessions", parameters(**filters), live.sessions)
+
+    def live_clicks(self, **filters: Unpack[LiveClickFilters]) -> AsyncGenerator[LiveClicks, None]:
+        """Events as they are accepted, in the same way."""
+        return self._events("/v1/live/clicks", parameters(**filters), live.clicks)
+
+    async def _events(
+        self, path: str, asked: Mapping[str, str | list[str]], parse: Callable[[str], L]
+    ) -> AsyncGenerator[L, None]:
+        hearing, last_id, tries = Hearing(parse), "", 0
         while True:
             headers = {"Last-Event-ID": last_id} if last_id else {}
             try:
@@ -139,7 +188,8 @@ class AsyncClient:
                         checked(source.response)
                     async for event in source.aiter_sse():
                         last_id, tries = event.id or last_id, 0
-                        yield event
+                        if (told := hearing.heard(event)) is not None:
+                            yield told
             except ApiError as error:
                 if error.status != httpx.codes.SERVICE_UNAVAILABLE:
                     raise

@@ -10,6 +10,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
+JSON = {"Content-Type": "application/json"}
 ARROW = {"Accept": "application/vnd.apache.arrow.stream"}
 JSON_PAGE, ARROW_PAGE = 1_000, 10_000  # rows: the most that there are
 EVENTS_AT_ONCE = 500
@@ -55,6 +56,76 @@ class SessionFilters(TypedDict, total=False):
     max_events: int
     filters: list[Any]
     order: Order
+
+
+class Scope(TypedDict, total=False):
+    """Which sessions numbers are about: what `POST /v1/query`, funnels, paths and retention have in common."""
+
+    site_id: str
+    window: str
+    timezone: str
+    filters: list[Any]
+
+
+class QueryOptions(Scope, total=False):
+    dimensions: Sequence[str]
+    order_by: Sequence[tuple[str, Literal["asc", "desc"]]]
+    include: Mapping[str, Any]
+    limit: int
+
+
+class FunnelOptions(Scope, total=False):
+    date_range: str | Sequence[str]  # a name, or two dates or times
+    order: Literal["loose", "strict"]
+    within: str
+    breakdown: str
+    limit: int
+
+
+class PathsOptions(Scope, total=False):
+    date_range: str | Sequence[str]  # a name, or two dates or times
+    from_: str  # `from`, which Python keeps for itself
+    to: str
+    levels: int
+    most: int
+    collapse_repeats: bool
+
+
+class RetentionOptions(Scope, total=False):
+    date_range: str | Sequence[str]  # a name, or two dates or times
+    period: Literal["day", "week", "month"]
+    periods: int
+    returning_event: str
+    first: Literal["ever", "range"]
+
+
+class LiveSessionFilters(TypedDict, total=False):
+    window: str
+    site_id: str
+    user_id: str
+    device_id: str
+    device_type: str
+    event: str  # on the path
+    converted: bool
+    bounced: bool
+
+
+class LiveClickFilters(TypedDict, total=False):
+    site_id: str
+    user_id: str
+    device_type: str
+    event: str
+    is_bot: bool
+
+
+def steps_of(steps: Sequence[str | Sequence[str] | Mapping[str, Any]]) -> list[Any]:
+    """Names of events alone are steps too."""
+    return [step if isinstance(step, Mapping) else {"event": step} for step in steps]
+
+
+def members(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """As they stand in a body."""
+    return {name.removesuffix("_"): value for name, value in asked.items()}
 
 
 def parameters(**asked: Any) -> dict[str, str | list[str]]:

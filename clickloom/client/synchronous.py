@@ -1,19 +1,18 @@
 """The client that waits."""
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 import httpx
 import msgspec
-from httpx_sse import ServerSentEvent, connect_sse
+from httpx_sse import connect_sse
 
+from clickloom.client import live
 from clickloom.client.answers import (
     Accepted,
     ApiError,
-    LiveTick,
     Moment,
     Refused,
     Session,
@@ -23,16 +22,27 @@ from clickloom.client.answers import (
     checked,
     decoded,
 )
+from clickloom.client.live import Hearing, LiveClicks, LiveSessions, LiveTick, Told
+from clickloom.client.numbers import Funnel, Numbers, Paths, Retention
 from clickloom.client.questions import (
     ARROW,
     ARROW_PAGE,
+    JSON,
     JSON_PAGE,
     TRIES,
+    FunnelOptions,
+    LiveClickFilters,
+    LiveSessionFilters,
+    PathsOptions,
+    QueryOptions,
+    RetentionOptions,
     SessionFilters,
     authorization,
+    members,
     next_cursor,
     parameters,
     portions,
+    steps_of,
     timeline_path,
     wait_s,
 )
@@ -41,6 +51,9 @@ from clickloom.client.tables import SqlTable, joined, table_of, to_pandas, to_po
 if TYPE_CHECKING:
     import polars
     import pyarrow as pa
+
+T = TypeVar("T")
+L = TypeVar("L", bound=Told)
 
 
 class Client:
@@ -86,6 +99,30 @@ class Client:
             yield from page.timeline
             cursor = page.next_cursor
 
+    def query(
+        self, metrics: Sequence[str], *, date_range: str | Sequence[str], **options: Unpack[QueryOptions]
+    ) -> Numbers:
+        """Numbers about sessions, by time or by what they have in common: `POST /v1/query`."""
+        return self._counted("/v1/query", Numbers, metrics=metrics, date_range=date_range, **options)
+
+    def funnel(
+        self, steps: Sequence[str | Sequence[str] | Mapping[str, Any]], **options: Unpack[FunnelOptions]
+    ) -> Funnel:
+        """How many go through the steps, each an event, several of which any is meant, or the API's object."""
+        return self._counted("/v1/funnels", Funnel, steps=steps_of(steps), **options)
+
+    def paths(self, **options: Unpack[PathsOptions]) -> Paths:
+        """What comes after an event, or before it."""
+        return self._counted("/v1/paths", Paths, **options)
+
+    def retention(self, **options: Unpack[RetentionOptions]) -> Retention:
+        """How many users come back."""
+        return self._counted("/v1/retention", Retention, **options)
+
+    def _counted(self, path: str, kind: type[T], **asked: Any) -> T:
+        body = msgspec.json.encode(members(asked))
+        return decoded(self._http.post(path, content=body, headers=JSON), kind)
+
     def sql(self, sql: str, *, limit: int = 10_000) -> SqlTable:
         """One SELECT over the views of the key's sites; the key needs the scope `admin`."""
         return SqlTable(self._http.post("/v1/sql", json={"sql": sql, "limit": limit}, headers=ARROW))
@@ -119,14 +156,28 @@ class Client:
             time.sleep(wait_s(tries, said_s))
         raise AssertionError
 
-    def live_metrics(self, *, window: str | None = None, site_id: str | None = None) -> Generator[LiveTick, None, None]:
-        """Ticks as they come, without an end. A connection that breaks is made again, from the last tick on."""
-        with closing(self._events("/v1/live/metrics", parameters(window=window, site_id=site_id))) as events:
-            for event in events:
-                yield msgspec.json.decode(event.data, type=LiveTick)
+    def live_metrics(
+        self, *, window: str | None = None, site_id: str | None = None, whole: bool | None = None
+    ) -> Generator[LiveTick, None, None]:
+        """Ticks as they come, without an end; `whole`: only those of complete seconds.
 
-    def _events(self, path: str, asked: Mapping[str, str | list[str]]) -> Generator[ServerSentEvent, None, None]:
-        last_id, tries = "", 0
+        A connection that breaks is made again, from the last tick on.
+        """
+        asked = parameters(window=window, site_id=site_id, whole=whole)
+        return self._events("/v1/live/metrics", asked, live.ticks)
+
+    def live_sessions(self, **filters: Unpack[LiveSessionFilters]) -> Generator[LiveSessions, None, None]:
+        """Sessions as they close, in the same way."""
+        return self._events("/v1/live/sessions", parameters(**filters), live.sessions)
+
+    def live_clicks(self, **filters: Unpack[LiveClickFilters]) -> Generator[LiveClicks, None, None]:
+        """Events as they are accepted, in the same way."""
+        return self._events("/v1/live/clicks", parameters(**filters), live.clicks)
+
+    def _events(
+        self, path: str, asked: Mapping[str, str | list[str]], parse: Callable[[str], L]
+    ) -> Generator[L, None, None]:
+        hearing, last_id, tries = Hearing(parse), "", 0
         while True:
             headers = {"Last-Event-ID": last_id} if last_id else {}
             try:
@@ -136,7 +187,8 @@ class Client:
                         checked(source.response)
                     for event in source.iter_sse():
                         last_id, tries = event.id or last_id, 0
-                        yield event
+                        if (told := hearing.heard(event)) is not None:
+                            yield told
             except ApiError as error:
                 if error.status != httpx.codes.SERVICE_UNAVAILABLE:
                     raise

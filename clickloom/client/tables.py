@@ -33,17 +33,18 @@ def joined(pages: Sequence["pa.Table"]) -> "pa.Table":
 
 def to_polars(table: "pa.Table") -> "polars.DataFrame":
     """Raises MissingLibrary."""
-    found: polars.DataFrame = _library("polars").from_arrow(table)
+    found: polars.DataFrame = library("polars").from_arrow(table)
     return found
 
 
 def to_pandas(table: "pa.Table") -> Any:
     """A pandas.DataFrame. Raises MissingLibrary."""
-    _library("pandas")
+    library("pandas")
     return table.to_pandas()
 
 
-def _library(name: str) -> ModuleType:
+def library(name: str) -> ModuleType:
+    """Raises MissingLibrary."""
     try:
         return import_module(name)
     except ImportError as error:

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from httpx_sse import ServerSentEvent
 from redis.asyncio import Redis
 
-from clickloom.client import ApiError, AsyncClient, Client, LiveTick, MissingLibrary, tables
+from clickloom.client import ApiError, AsyncClient, Client, LiveTick, MissingLibrary, live, tables
 from clickloom.connect import fix_layout
 from clickloom.keys import Keys
 from clickloom.settings import Settings
@@ -100,6 +101,53 @@ async def test_a_timeline_is_of_a_user_whatever_the_id(client: Client, waiting: 
     assert [one async for one in waiting.timeline("a/ü?", to="2021-02-26T00:00:02Z")] == found
 
 
+async def test_numbers_are_those_of_the_api(client: Client, waiting: AsyncClient, keep: Keep) -> None:
+    await keep(
+        *(session(DAY + number, user=f"u{number}", device_type="mobile") for number in range(2)),
+        session(DAY + 9, user="u9", device_type="computer", converted=True, orders=1, revenue=Decimal("9.50")),
+    )
+    asked: Any = {
+        "metrics": ["sessions", "revenue"],
+        "date_range": ["2021-02-26", "2021-02-26"],
+        "dimensions": ["device_type"],
+        "include": {"totals": True},
+    }
+    found = await asyncio.to_thread(lambda: client.query(**asked))
+    assert list(found) == [
+        {"device_type": "mobile", "sessions": 2, "revenue": Decimal(0)},
+        {"device_type": "computer", "sessions": 1, "revenue": Decimal("9.5")},
+    ]
+    assert found.totals
+    assert found.totals.metrics == [3, "9.5"]
+    assert list(found.to_polars()["device_type"]) == list(found.to_pandas()["device_type"]) == ["mobile", "computer"]
+    assert await waiting.query(**asked) == found
+
+
+async def test_funnels_paths_and_retention_are_those_of_the_api(
+    client: Client, waiting: AsyncClient, keep: Keep
+) -> None:
+    await keep(*(session(DAY + number, user=f"u{number}", events=2) for number in range(3)))
+    on: Any = {"date_range": ["2021-02-26", "2021-02-26"]}
+
+    funnel = await asyncio.to_thread(lambda: client.funnel(["beer_vitrine_nav", ["beer_vitrine_nav", "x"]], **on))
+    assert [(step.event, step.count) for step in funnel.steps] == [
+        (["beer_vitrine_nav"], 3),
+        (["beer_vitrine_nav", "x"], 3),
+    ]
+    assert await waiting.funnel(["beer_vitrine_nav", {"event": ["beer_vitrine_nav", "x"]}], **on) == funnel
+
+    paths = await asyncio.to_thread(lambda: client.paths(from_="beer_vitrine_nav", levels=1, **on))
+    assert paths.sessions == 3
+    assert [(link.source, link.target, link.sessions) for link in paths.links] == [
+        ("0:event:beer_vitrine_nav", "1:event:beer_vitrine_nav", 3)
+    ]
+    assert await waiting.paths(from_="beer_vitrine_nav", levels=1, **on) == paths
+
+    retention = await asyncio.to_thread(lambda: client.retention(period="day", **on))
+    assert [(cohort.size, cohort.returned) for cohort in retention.cohorts] == [(3, [3])]
+    assert await waiting.retention(period="day", **on) == retention
+
+
 async def test_sql_is_a_table(client: Client, waiting: AsyncClient) -> None:
     asked = "SELECT g AS n, g * 1.5 AS m FROM generate_series(1, 3) AS g"
     found = await asyncio.to_thread(client.sql, asked, limit=2)
@@ -184,3 +232,30 @@ async def test_live_numbers_that_there_are_not_are_an_error(client: Client, wait
         await asyncio.to_thread(next, client.live_metrics(window="hours"))
     with pytest.raises(ApiError, match="window"):
         await anext(waiting.live_metrics(window="hours"))
+
+
+async def test_clicks_and_sessions_are_followed_as_they_come(
+    client: Client, waiting: AsyncClient, redis: Redis, keys: Keys, settings: Settings
+) -> None:
+    await fix_layout(redis, keys=keys, partitions=settings.partitions)
+    async with aclosing(waiting.live_clicks(user_id="64")) as later:
+        told = client.live_clicks(user_id="64")
+        first, second = asyncio.create_task(asyncio.to_thread(next, told)), asyncio.create_task(anext(later))
+        while not (first.done() and second.done()):  # only what comes after they have begun is theirs
+            await waiting.send([{**events(1)[0], "event_id": None}])
+            await asyncio.wait([first, second], timeout=0.5)
+    for found in (await first, await second):
+        assert {click.client_event for click in found.clicks} == {"cart"}
+        assert found.missed is None
+
+
+async def test_a_gap_is_told_with_what_comes_after_it() -> None:
+    hearing = live.Hearing(live.clicks)
+    gap = '{"from":"2026-11-25T20:11:20Z","to":"2026-11-25T20:12:20Z","reason":"kept no more"}'
+    assert hearing.heard(ServerSentEvent("gap", gap)) is None
+    assert hearing.heard(ServerSentEvent("dropped", '{"reason":"slow"}')) is None
+    after = hearing.heard(ServerSentEvent("clicks", "[]"))
+    assert after
+    assert after.missed
+    assert (after.missed.reason, after.missed.to) == ("kept no more", datetime(2026, 11, 25, 20, 12, 20, tzinfo=UTC))
+    assert hearing.heard(ServerSentEvent("clicks", "[]")) == live.LiveClicks(clicks=[])
