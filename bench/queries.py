@@ -10,7 +10,9 @@ from pathlib import Path
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.parse import urlencode
 
+from bench.analyses import ANALYSES, LISTS
 from bench.ingest import answers, free_port
 from bench.measure import Figure
 from bench.running import await_condition, running_service
@@ -44,48 +46,72 @@ DAYS = {"24 h": 1, "7 days": 7, "30 days": 30, "12 months": 365}
 ZONES = ("UTC", "Europe/Berlin")
 
 
+MONTH = DAYS["30 days"]
+
+
 def measure(_: Workload, *, runs: int, weeks: int = WEEKS) -> list[Figure]:
-    """How long answers take (ms): of all dashboard questions, by range and filter, and by question."""
-    with _api(weeks) as port:
-        found: dict[str, list[float]] = {}
-        for range_, days in DAYS.items():
-            if timedelta(days=days) > timedelta(weeks=weeks):
-                continue
-            for filtered, filters in FILTERS.items():
-                took = {
-                    name: _times(port, question, days, filters, weeks, runs) for name, question in QUESTIONS.items()
-                }
-                found[f"{range_}, {filtered}"] = [ms for times in took.values() for ms in times]
-                for name, times in took.items():
-                    found.setdefault(f"… {name}, {filtered}", []).extend(times)
+    """How long answers take (ms): of all dashboard questions, by range and filter, and by question; then the rest."""
     unit = f"ms, of {weeks * 189_000:,} sessions"
-    return [figure for name, times in found.items() for figure in _figures(name, times, unit)]
+    with _api(weeks) as port:
+        asked = {**_numbers(port, weeks, runs), **_analyses(port, weeks, runs), **_lists(port, runs)}
+    return [figure for name, times in asked.items() for figure in _figures(name, times, unit)]
+
+
+def _numbers(port: int, weeks: int, runs: int) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = {}
+    for range_, days in DAYS.items():
+        if timedelta(days=days) > timedelta(weeks=weeks):
+            continue
+        for filtered, filters in FILTERS.items():
+            for name, question in QUESTIONS.items():
+                times = _times(port, question, days, filters, weeks, runs)
+                found.setdefault(f"{range_}, {filtered}", []).extend(times)
+                found.setdefault(f"… {name}, {filtered}", []).extend(times)
+    return found
+
+
+def _times(port: int, question: Mapping[str, Any], days: int, filters: list[Any], weeks: int, runs: int) -> list[float]:
+    found = []
+    for zone in ZONES:
+        asked = {**question, **_last(days, weeks), "timezone": zone, "filters": filters}
+        found += _repeated(port, "/v1/query", asked, runs)
+    return found
+
+
+def _analyses(port: int, weeks: int, runs: int) -> dict[str, list[float]]:
+    """Of 30 days."""
+    asked = {name: (path, {**body, **_last(MONTH, weeks)}) for name, (path, body) in ANALYSES.items()}
+    return {name: _repeated(port, path, body, runs) for name, (path, body) in asked.items()}
+
+
+def _lists(port: int, runs: int) -> dict[str, list[float]]:
+    """The newest of all times."""
+    asked = {name: urlencode({"site_id": SITE, **parameters}) for name, parameters in LISTS.items()}
+    return {name: _repeated(port, f"/v1/sessions?{query}", None, runs) for name, query in asked.items()}
+
+
+def _last(days: int, weeks: int) -> dict[str, Any]:
+    ends = [(end_of(weeks) - timedelta(days=back)).date().isoformat() for back in (days, 1)]
+    return {"site_id": SITE, "date_range": ends}
 
 
 def _figures(name: str, times: list[float], unit: str) -> Iterator[Figure]:
     yield Figure(f"{name}: median", unit, times)
-    yield Figure(f"{name}: p95", unit, [quantiles(times, n=20)[-1]])
+    yield Figure(f"{name}: p95", unit, [quantiles(times, n=20)[-1] if len(times) > 1 else times[0]])
 
 
-def _times(port: int, question: Mapping[str, Any], days: int, filters: list[Any], weeks: int, runs: int) -> list[float]:
-    end = end_of(weeks)
-    found = []
-    for zone in ZONES:
-        ends = [(end - timedelta(days=days)).date().isoformat(), (end - timedelta(days=1)).date().isoformat()]
-        asked = {**question, "date_range": ends, "timezone": zone, "filters": filters, "site_id": SITE}
-        _ask(port, asked)  # as the page before did
-        found += [_ask(port, asked) for _ in range(runs)]
-    return found
+def _repeated(port: int, path: str, asked: Mapping[str, Any] | None, runs: int) -> list[float]:
+    """The first is as the page before left it, and does not count."""
+    return [_ask(port, path, asked) for _ in range(runs + 1)][1:]
 
 
-def _ask(port: int, asked: Mapping[str, Any]) -> float:
-    """How long it took, ms."""
-    request = urllib.request.Request(  # our own API
-        f"http://127.0.0.1:{port}/v1/query", json.dumps(asked).encode(), {"content-type": "application/json"}
-    )
+def _ask(port: int, path: str, asked: Mapping[str, Any] | None) -> float:
+    """How long it took, ms; None: GET."""
+    body = None if asked is None else json.dumps(asked).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", body, {"content-type": "application/json"})
     began = time.perf_counter()
     with urllib.request.urlopen(request, timeout=60) as answer:
-        json.load(answer)
+        answer.read()
     return (time.perf_counter() - began) * 1e3
 
 
