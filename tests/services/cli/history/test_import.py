@@ -113,6 +113,20 @@ def test_bots_are_kept_and_counted_but_in_no_session(settings: Settings, select:
     assert imbalance(settings, "visits", "minutes") == []
 
 
+def test_what_a_click_tells_stays_its_own_whatever_bots_come_between(
+    settings: Settings, select: Select, tmp_path: Path
+) -> None:
+    lines = [
+        event
+        for second, user in enumerate("abcdef")
+        for event in events(second, user=user, page_url=f"/{user}", is_bot=user in "bd")
+    ]
+    import_files(settings, write_lines(tmp_path / "clicks.jsonl", lines))
+    told = [("a", "/a"), ("c", "/c"), ("e", "/e"), ("f", "/f")]
+    assert select('SELECT user_id, entry_url FROM sessions WHERE "window" = %s ORDER BY 1', "visits") == told
+    assert select("SELECT user_id FROM clicks WHERE page_url = '/' || user_id ORDER BY 1") == [(c,) for c in "abcdef"]
+
+
 def test_with_sessions_of_bots_they_are_as_people(settings: Settings, select: Select, tmp_path: Path) -> None:
     mine = settings.model_copy(update={"sessions_of_bots": True})
     for name, second in (("one", 0), ("two", 60)):
