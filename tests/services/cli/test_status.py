@@ -10,7 +10,9 @@ from redis.asyncio import Redis
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, lay_out
 from clickloom.settings import Settings
-from services.cli.status import ReaderRow, Status, find_troubles, read_status
+from clickloom.status.reading import read_status
+from clickloom.status.status import ReaderRow, Status
+from clickloom.status.troubles import find_troubles
 from tests.processes import Start, until
 
 

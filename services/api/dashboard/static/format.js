@@ -19,6 +19,12 @@ export function money(amount, currency) {
   return new Intl.NumberFormat(undefined, { style: 'currency', currency }).format(Number(amount));
 }
 
+/** 2.5 MB. @param {number} size */
+export function bytes(size) {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(size, 1)) / 3));
+  return `${power ? tenth.format(size / 1000 ** power) : whole.format(size)} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`;
+}
+
 /** 47 s, 3 min 20 s, 2 h 5 min. @param {number} seconds */
 export function duration(seconds) {
   const rounded = Math.round(seconds);
