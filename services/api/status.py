@@ -74,7 +74,9 @@ _EXAMPLE: dict[str, Any] = {
         ],
     },
     "late": {
-        "by_reason": [{"window": "visits", "reason": "closed", "last_hour": 3, "last_day": 40}],
+        "by_reason": [
+            {"window": "visits", "reason": "its session could no longer change", "last_hour": 3, "last_day": 40}
+        ],
         "latest": [
             {
                 "arrived_at": _MOMENT,
@@ -83,7 +85,7 @@ _EXAMPLE: dict[str, Any] = {
                 "client_event": "beer_cart",
                 "client_timestamp": "2021-02-26T15:40:00Z",
                 "late_by_sec": 2109.5,
-                "reason": "closed",
+                "reason": "its session could no longer change: the watermark was 2109.50 s past its time",
             }
         ],
     },

@@ -17,7 +17,7 @@ LATEST = 10
 
 class LateReason(BaseModel):
     window: str
-    reason: str = Field(description="why its session could no longer change")
+    reason: str = Field(description="without the numbers that a single click's has")
     last_hour: int
     last_day: int
 
@@ -59,7 +59,8 @@ class RejectedEvents(BaseModel):
 async def read_late(connection: AsyncConnection, sites: Sequence[str], now: datetime) -> Late:
     """Of these sites; none: all. Raises SQLAlchemyError."""
     table, at = late_clicks, late_clicks.c.arrived_at
-    reasons = await _rows(connection, _counted(table, at, ["window", "reason"], sites, now))
+    reason = func.split_part(table.c.reason, ":", 1).label("reason")
+    reasons = await _rows(connection, _counted(table, at, [table.c.window, reason], sites, now))
     shown = ["arrived_at", "window", "site_id", "client_event", "client_timestamp", "late_by_us", "reason"]
     latest = await _rows(connection, _latest(table, at, shown, sites, now))
     return Late(
@@ -71,7 +72,7 @@ async def read_late(connection: AsyncConnection, sites: Sequence[str], now: date
 async def read_rejected(connection: AsyncConnection, sites: Sequence[str], now: datetime) -> RejectedEvents:
     """Of these sites; none: all. Raises SQLAlchemyError."""
     table, at = rejected_events, rejected_events.c.rejected_at
-    reasons = await _rows(connection, _counted(table, at, ["code"], sites, now))
+    reasons = await _rows(connection, _counted(table, at, [table.c.code], sites, now))
     latest = await _rows(
         connection, _latest(table, at, ["rejected_at", "site_id", "source", "code", "message"], sites, now)
     )
@@ -80,8 +81,7 @@ async def read_rejected(connection: AsyncConnection, sites: Sequence[str], now: 
     )
 
 
-def _counted(table: Table, at: Any, by: Sequence[str], sites: Sequence[str], now: datetime) -> Select[Any]:
-    keys = [table.c[name] for name in by]
+def _counted(table: Table, at: Any, keys: Sequence[Any], sites: Sequence[str], now: datetime) -> Select[Any]:
     lately = func.count().filter(at >= now - HOUR).label("last_hour")
     counted = select(*keys, lately, func.count().label("last_day")).group_by(*keys)
     return _of(counted, table, at, sites, now).order_by(func.count().desc(), *keys).limit(REASONS)

@@ -51,7 +51,7 @@ async def test_it_asks_no_other_host_and_complains_of_nothing(visit: Visit, open
 
     visit.context.on("request", note)
     page = await dashboard(visit, open_api)
-    assert await page.title() == "Health · Clickloom"
+    assert await page.title() == "Live · Clickloom"
     assert hosts == {urlsplit(str(open_api.base_url)).netloc}
 
 

@@ -39,8 +39,8 @@ def turned_away(database: "psycopg.Connection[Any]") -> None:
             database.execute(
                 'INSERT INTO late_clicks (stream, entry_ms, entry_seq, entry_row, arrived_at, "window", event_id,'
                 " site_id, user_id, device_id, client_event, client_timestamp, watermark, late_by_us, reason, details)"
-                " VALUES ('s', %s, 0, 0, %s, 'visits', 'e', %s, '64', 'pc', 'cart', %s, %s, 2500000, 'closed', '{}')",
-                [number, at, site, at, at],
+                " VALUES ('s', %s, 0, 0, %s, 'visits', 'e', %s, '64', 'pc', 'cart', %s, %s, 2500000, %s, '{}')",
+                [number, at, site, at, at, f"too late: by {number} s"],
             )
 
 
@@ -62,7 +62,7 @@ async def test_windows_memory_and_readers_are_told_with_what_is_wrong(
 @pytest.mark.usefixtures("turned_away")
 async def test_late_and_rejected_are_counted_by_reason_of_the_last_hour_and_day(api: AsyncClient) -> None:
     answer = (await api.get(PATH)).json()
-    assert answer["late"]["by_reason"] == [{"window": "visits", "reason": "closed", "last_hour": 2, "last_day": 3}]
+    assert answer["late"]["by_reason"] == [{"window": "visits", "reason": "too late", "last_hour": 2, "last_day": 3}]
     assert answer["rejected"]["by_reason"] == [{"code": "invalid_field", "last_hour": 3, "last_day": 4}]
     assert [row["site_id"] for row in answer["rejected"]["latest"]] == ["shop", "blog", None, "shop"]
     assert answer["late"]["latest"][0]["late_by_sec"] == 2.5

@@ -46,6 +46,12 @@ export function moment(time, zone, how = { dateStyle: 'medium', timeStyle: 'medi
 /** @param {string | number | Date} time @param {string} zone */
 export const clock = (time, zone) => moment(time, zone, { hour: '2-digit', minute: '2-digit' });
 
+/** The time alone if it is of today. @param {string | number | Date} time @param {string} zone */
+export function lately(time, zone) {
+  const today = day(time, zone) === day(Date.now(), zone);
+  return moment(time, zone, { ...(!today && { dateStyle: 'medium' }), timeStyle: 'medium' });
+}
+
 /** @param {string | number | Date} time @param {string} zone */
 export const day = (time, zone) => moment(time, zone, { dateStyle: 'medium' });
 

@@ -1,7 +1,7 @@
 /** Windows, partitions and the archive: who serves them and how far they are. */
 
 import { card, element, figureCard, table } from '../elements.js';
-import { bytes, duration, moment, number, percent } from '../format.js';
+import { bytes, duration, lately, number, percent } from '../format.js';
 
 const FULL = 0.9; // of the mark at which ingest closes
 
@@ -83,7 +83,7 @@ function waiting(own, reader) {
 const latest = (own) => own.map((row) => row.last_commit).filter(Boolean).sort().pop();
 
 /** @param {string | null | undefined} time @param {import('../state.js').State} state */
-const when = (time, { zone }) => (time ? moment(time, zone, { dateStyle: 'short', timeStyle: 'medium' }) : '–');
+const when = (time, { zone }) => (time ? lately(time, zone) : '–');
 
 /** @param {number | null} count */
 const counted = (count) => (count === null ? toned('unknown', true) : number(count));

@@ -1,15 +1,15 @@
 /** Late clicks and rejected events: how many, why, and the latest. */
 
 import { card, element, table } from '../elements.js';
-import { duration, moment, number } from '../format.js';
+import { duration, lately, number } from '../format.js';
 
 /** @param {any} status @param {import('../state.js').State} state */
 export function turnedAway({ late, rejected }, state) {
   if (!late || !rejected) return [card('Late and refused', '', element('p', {}, 'PostgreSQL does not answer, so it is not known what came late and what was refused.'))];
   return [
-    reasons('Late clicks', 'came when their session could no longer change; kept, and in no session', late.by_reason,
+    reasons('Late clicks', 'of each window; kept, and in no session', late.by_reason,
       ({ window, reason }) => `${window}: ${reason}`),
-    reasons('Refused events', 'are no clicks; kept with the reason', rejected.by_reason, ({ code }) => words(code)),
+    reasons('Refused events', 'kept with the reason; they are no clicks', rejected.by_reason, ({ code }) => words(code)),
     ...lateLatest(late.latest, state),
     ...rejectedLatest(rejected.latest, state),
   ];
@@ -29,7 +29,7 @@ function lateLatest(latest, state) {
   const columns = ['Came', 'Site', 'Window', 'Event', 'Of', 'Too late by', 'Reason'].map((title, at) => ({ title, number: at === 5 }));
   const rows = latest.map((row) => [
     at(row.arrived_at, state), row.site_id, row.window, row.client_event, at(row.client_timestamp, state),
-    duration(row.late_by_sec), row.reason,
+    duration(row.late_by_sec), row.reason.split(':')[0],
   ]);
   return [card('Late clicks, the latest', '', table(columns, rows, 'Late clicks, the latest'))];
 }
@@ -44,7 +44,7 @@ function rejectedLatest(latest, state) {
 }
 
 /** @param {string} time @param {import('../state.js').State} state */
-const at = (time, { zone }) => moment(time, zone, { dateStyle: 'short', timeStyle: 'medium' });
+const at = (time, { zone }) => lately(time, zone);
 
 /** @param {string} code */
 const words = (code) => code.replaceAll('_', ' ');

@@ -179,7 +179,7 @@ export class Strip {
       const value = values[series];
       if (value === null || at < this.#begin) continue;
       const place = `${this.#x(at).toFixed(1)} ${y(value).toFixed(1)}`;
-      d += at - before <= this.#every * 1.5 ? `L${place}` : `M${place}h.1`;
+      d += at - before <= this.#every * 1.5 ? `L${place}` : `M${place}m-2 0h4m-2 0`;
       before = at;
     }
     return d;
