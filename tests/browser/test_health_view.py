@@ -1,19 +1,23 @@
 """The health view in a browser: what `GET /v1/status` tells, in words and tables."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 from playwright.async_api import Page
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from clickloom.access import make_key
+from clickloom.access_table import keep_key
 from clickloom.keys import Keys
 from clickloom.layout import lay_out
 from clickloom.settings import Settings
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
 from tests.processes import Start, until
-from tests.services.api.conftest import Make, serving
+from tests.services.api.conftest import serving
 
 EVENT = {"user_id": 64, "device_id": "computer", "client_event": "beer_cart"}
 WRONG = [{"device_id": "computer"}, EVENT | {"client_timestamp": "2071-01-01"}, EVENT | {"colour": "red"}]
@@ -77,14 +81,22 @@ async def test_all_can_use_it_light_or_dark_narrow_or_wide(served: AsyncClient, 
         assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+@pytest.fixture
+async def shop_key(engine: AsyncEngine) -> str:
+    text, key = make_key(
+        "read", name="a test's", sites=["shop"], origins=[], scopes=["read"], created_at=datetime.now(UTC)
+    )
+    await keep_key(engine, key)
+    return text
+
+
 async def test_a_key_of_one_site_is_told_that_there_is_more(
-    make: Make, settings: Settings, keys: Keys, visit: Visit
+    shop_key: str, settings: Settings, keys: Keys, visit: Visit
 ) -> None:
     await lay_out(settings.redis_url, keys=keys, partitions=settings.partitions, windows=settings.parsed_windows())
-    key = await make("read", "shop")
     async with serving(settings.model_copy(update={"auth": "on"})) as api:
         page = await visit.page(f"{api.base_url}/signin?next=/health".replace("//signin", "/signin"))
-        await page.fill("#key", key)
+        await page.fill("#key", shop_key)
         await page.keyboard.press("Enter")
         await page.wait_for_selector("main:not([aria-busy]) h1:has-text('Health')")
         assert "a key of all sites, or of the scope admin, sees them" in await page.inner_text("main")

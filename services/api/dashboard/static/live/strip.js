@@ -1,7 +1,7 @@
 /**
  * A strip of time that moves: lines or bars, drawn anew in place many times.
  *
- * plotly takes some hundred times as long for a redraw, which would be seen. A strip has as many elements after an hour
+ * plotly takes fifty times as long for a redraw, which would be seen (docs/dashboard.md). A strip has as many elements after an hour
  * as in the beginning: a path a series, four lines of the grid, and their labels.
  *
  * @typedef {{at: number, values: (number | null)[]}} Point  at, in ms, its values are known
