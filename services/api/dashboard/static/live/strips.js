@@ -55,25 +55,30 @@ export class Strips {
     ];
   }
 
-  /** @param {import('./numbers.js').Numbers} numbers */
-  draw(numbers) {
-    const seconds = numbers.whole;
-    const end = seconds.length ? seconds[seconds.length - 1].at + 1_000 : Date.now();
-    const short = /** @type {const} */ ([end - SECONDS * 1_000, end, 1_000]);
-    const long = /** @type {const} */ ([begin(numbers.minutes, end), floor(end - 1) + MINUTE_MS, MINUTE_MS]);
-    this.clicks.draw(seconds.map(({ at, clicks }) => ({ at, values: [clicks] })), ...short);
-    this.#drawClosed(this.period === 'second' ? seconds : numbers.minutes, ...(this.period === 'second' ? short : long));
-    this.conversions.draw(numbers.minutes.map(({ at, conversions }) => ({ at, values: [conversions] })), ...long);
-    this.revenue.draw(numbers.minutes.map(({ at, revenue }) => ({ at, values: [revenue] })), ...long);
+  /** One a strip, so that each has a frame of its own. @param {import('./numbers.js').Numbers} numbers @returns {(() => void)[]} */
+  draws(numbers) {
+    const minutes = (/** @type {(minute: import('./numbers.js').Minute) => (number | null)[]} */ of) =>
+      numbers.minutes.map((minute) => ({ at: minute.at, values: of(minute) }));
+    const closed = (/** @type {(one: {session_duration: any, session_events: any}) => (number | null)[]} */ of) =>
+      (this.period === 'second' ? numbers.whole : numbers.minutes).map((one) => ({ at: one.at, values: of(one) }));
+    const long = () => /** @type {const} */ ([begin(numbers.minutes, end(numbers)), floor(end(numbers) - 1) + MINUTE_MS, MINUTE_MS]);
+    const short = () => /** @type {const} */ ([end(numbers) - SECONDS * 1_000, end(numbers), 1_000]);
+    const either = () => (this.period === 'second' ? short() : long());
+    return [
+      () => this.clicks.draw(numbers.whole.map(({ at, clicks }) => ({ at, values: [clicks] })), ...short()),
+      () => this.durations.draw(closed((one) => values(one.session_duration)), ...either()),
+      () => this.events.draw(closed((one) => values(one.session_events)), ...either()),
+      () => this.closed.draw(closed((one) => [one.session_duration.count]), ...either()),
+      () => this.conversions.draw(minutes(({ conversions }) => [conversions]), ...long()),
+      () => this.revenue.draw(minutes(({ revenue }) => [revenue]), ...long()),
+    ];
   }
+}
 
-  /** @param {{at: number, session_duration: any, session_events: any}[]} points @param {number} begin @param {number} end @param {number} every */
-  #drawClosed(points, begin, end, every) {
-    const span = /** @type {const} */ ([begin, end, every]);
-    this.durations.draw(points.map(({ at, session_duration: of }) => ({ at, values: values(of) })), ...span);
-    this.events.draw(points.map(({ at, session_events: of }) => ({ at, values: values(of) })), ...span);
-    this.closed.draw(points.map(({ at, session_duration: { count } }) => ({ at, values: [count] })), ...span);
-  }
+/** Of the last whole second. @param {import('./numbers.js').Numbers} numbers */
+function end({ seconds }) {
+  const last = seconds.filter(({ complete }) => complete).pop();
+  return last ? last.at + 1_000 : Date.now();
 }
 
 /** In the order of STATISTICS. @param {import('./numbers.js').Statistics} of */
@@ -82,8 +87,8 @@ const values = ({ count, sum, p50, p90, p99, max }) => [count ? sum / count : nu
 /** @param {number} at */
 const floor = (at) => at - (at % MINUTE_MS);
 
-/** @param {{at: number}[]} minutes @param {number} end */
-function begin(minutes, end) {
-  const first = minutes.length ? minutes[0].at : end;
-  return floor(Math.max(end - MINUTES * MINUTE_MS, Math.min(first, end - RECENT * MINUTE_MS)));
+/** @param {{at: number}[]} minutes @param {number} now */
+function begin(minutes, now) {
+  const first = minutes.length ? minutes[0].at : now;
+  return floor(Math.max(now - MINUTES * MINUTE_MS, Math.min(first, now - RECENT * MINUTE_MS)));
 }

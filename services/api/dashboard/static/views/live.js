@@ -26,8 +26,8 @@ export async function show(place, { state, ask, signal }) {
   const clock = clockOf(state.zone);
   const shown = parts(clock);
   const numbers = new Numbers();
-  const charts = paced(() => drawCharts(shown, numbers), CHARTS_MS, signal);
-  const figures = paced(() => drawFigures(shown, numbers), FIGURES_MS, signal);
+  const charts = paced(chartsOf(shown, numbers), CHARTS_MS, signal);
+  const figures = paced([() => drawFigures(shown, numbers)], FIGURES_MS, signal);
   const of = { window: state.window, site_id: state.site };
   const check = () => ask(withQuery('/v1/sessions', { ...of, limit: 1 }));
 
@@ -120,13 +120,14 @@ function drawFigures({ figures, sign, empty }, numbers) {
   empty.hidden = numbers.last.watermark !== null;
 }
 
-/** @param {ReturnType<typeof parts>} shown @param {Numbers} numbers */
-function drawCharts({ strips, events, devices, closing }, numbers) {
-  closing.draw();
-  if (!numbers.last) return;
-  strips.draw(numbers);
-  events.draw(numbers.ranked('events'));
-  devices.draw(numbers.ranked('devices'));
+/** @param {ReturnType<typeof parts>} shown @param {Numbers} numbers @returns {(() => void)[]} */
+function chartsOf({ strips, events, devices, closing }, numbers) {
+  return [
+    () => closing.draw(),
+    ...strips.draws(numbers),
+    () => events.draw(numbers.ranked('events')),
+    () => devices.draw(numbers.ranked('devices')),
+  ];
 }
 
 /** `14:03:20` in a zone, by a formatter that is made once. @param {string} zone @returns {(at: number | string) => string} */
