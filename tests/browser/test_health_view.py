@@ -33,7 +33,7 @@ async def served(settings: Settings, keys: Keys, start: Start) -> AsyncIterator[
 
         async def kept() -> bool:
             rejected = (await client.get("/v1/status")).json()["rejected"]
-            return sum(row["last_day"] for row in rejected["by_reason"]) == 3
+            return bool(sum(row["last_day"] for row in rejected["by_reason"]) == 3)
 
         await until(kept)
         yield client

@@ -91,7 +91,7 @@ async def test_clicks_and_sessions_are_shown_as_they_come_and_revisions_marked(s
     assert await page.title() == "Live · Clickloom"
     assert "/t.js" in await page.inner_text(".empty pre")
     now = [click(str(user), "beer_products") for user in range(5)]
-    order = {"order_id": "o-1", "revenue": "12.50", "currency": "EUR"}
+    order: dict[str, Any] = {"order_id": "o-1", "revenue": "12.50", "currency": "EUR"}
     await system.send(*now, click("0", "beer_checkout", **order), click("5", "beer_cart", device="computer"))
     await becomes(page, "#live-open", "6")
     await becomes(page, "#live-active", "6")
