@@ -8,7 +8,7 @@ from fastapi_offline import FastAPIOffline
 from starlette.routing import Route
 
 from clickloom.settings import Settings
-from services.api import health, ledger, open_sessions, persons, problems, triggers
+from services.api import health, ledger, open_sessions, persons, problems, status, triggers
 from services.api.access import AccessKeys
 from services.api.analysis import funnels, paths, retention
 from services.api.dashboard import routes as dashboard
@@ -39,7 +39,7 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
     ways_in = (native, tracker, pixel, script, segment, kinesis)
     questions = (query, open_sessions, sessions, timeline, funnels, paths, retention, sql, choices, ledger, live)
-    for part in (*ways_in, *questions, triggers, persons, health, dashboard, signin, shop):
+    for part in (*ways_in, *questions, status, triggers, persons, health, dashboard, signin, shop):
         app.include_router(part.router)
     _describe_write_keys(app)
     # FastAPI's own routes of the ways in, which come after these, only describe them.

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.connect import open_database, open_redis
 from clickloom.keys import Keys
+from clickloom.memory import Amount
 from clickloom.open_sessions import OpenSessions
 from clickloom.pressure import Pressure
 from clickloom.publish import Publisher
@@ -49,6 +50,7 @@ class Resources:
     keys: Keys
     partitions: int
     stream_retention_us: int
+    redis_high_water: Amount
     windows: tuple[str, ...]
     demo_shop: bool
     future_bound_us: int
@@ -106,6 +108,7 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
                     keys=keys,
                     partitions=settings.partitions,
                     stream_retention_us=settings.stream_retention_us,
+                    redis_high_water=settings.redis_high_water,
                     windows=windows,
                     demo_shop=settings.demo_shop,
                     privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),

@@ -14,12 +14,15 @@ from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.layout import add_reader, forget_reader
 from clickloom.settings import Settings, load_settings
+from clickloom.status.archive import ARCHIVE
+from clickloom.status.reading import read_status
+from clickloom.status.status import Status
 from services.cli import check as checking
 from services.cli import ledger as accounting
 from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
-from services.cli.archive import ARCHIVE, forget_archive
+from services.cli.archive import forget_archive
 from services.cli.audit import audit
 from services.cli.demo_history import DAYS
 from services.cli.erase import erase_person
@@ -150,10 +153,10 @@ def status(
         showing.print_status(found, Console(highlight=False, soft_wrap=True))
 
 
-async def _status() -> showing.Status:
+async def _status() -> Status:
     settings = load_settings()
     async with open_redis(settings.redis_url) as redis:
-        return await showing.read_status(redis, settings)
+        return await read_status(redis, settings)
 
 
 @readers.command()

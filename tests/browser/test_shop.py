@@ -52,7 +52,7 @@ async def test_a_visit_from_the_vitrine_to_the_order_is_told_by_the_names_of_the
 
 
 async def test_a_click_is_in_the_stream_within_a_moment_and_the_bar_leads_to_the_visitor(
-    visit: Visit, shop: AsyncClient, arrived: Arrived
+    shop: AsyncClient, visit: Visit, arrived: Arrived
 ) -> None:
     page = await visit.page(f"{shop.base_url}/shop/a")
     [click] = await arrived(1, client_event="beer_vitrine_nav")

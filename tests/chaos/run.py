@@ -15,8 +15,8 @@ from clickloom.errors import InvalidSetting
 from clickloom.keys import Keys
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
+from clickloom.status.reading import read_status
 from clickloom.times import now_us
-from services.cli.status import read_status
 from services.generator.plan import visits_of
 from services.generator.truth import Truth
 from tests.chaos.faults import Faults

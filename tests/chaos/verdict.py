@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from clickloom.connect import libpq_url, open_redis
 from clickloom.keys import Keys
 from clickloom.settings import Settings
+from clickloom.status.reading import read_status
 from clickloom.streams import START, read_stream, register_reader
 from clickloom.times import SECOND_US
 from clickloom.windows.spec import SessionWindow, Window
 from clickloom.wire import FIELD, decode_changelog
 from services.cli import ledger
 from services.cli.score import score_database
-from services.cli.status import read_status
 from services.cli.verdict import Score
 from services.generator.truth import Truth
 from services.persister.recount import check_rollups

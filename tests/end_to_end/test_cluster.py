@@ -7,8 +7,8 @@ from redis.asyncio import RedisCluster
 from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.settings import Settings
+from clickloom.status.reading import read_status
 from services.cli.ledger import read
-from services.cli.status import read_status
 from tests.cluster import cluster
 from tests.conftest import Select
 from tests.flow import BUSY, Flow, clicks_of_a_day, serving

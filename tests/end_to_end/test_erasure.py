@@ -18,10 +18,10 @@ from clickloom.keys import Keys
 from clickloom.person import is_of
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
+from clickloom.status.reading import read_status
 from clickloom.times import now_us
 from clickloom.wire import RejectedEvent
 from services.cli import ledger
-from services.cli.status import read_status
 from services.persister.day_check import check_days
 from services.persister.recount import check_rollups
 from tests.chaos.verdict import against_batch

@@ -20,13 +20,13 @@ from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
+from clickloom.status.reading import read_status
 from clickloom.streams import START, read_stream
 from clickloom.times import now_us
 from clickloom.windows.spec import parse_windows
 from clickloom.wire import FIELD, decode_batch
 from services.cli import ledger
 from services.cli.embedded import embedded_valkey
-from services.cli.status import read_status
 from tests.chaos import log_tail
 from tests.chaos.verdict import against_batch
 from tests.conftest import Select

@@ -18,11 +18,11 @@ from clickloom.keys import Keys
 from clickloom.layout import TRIGGERS
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
+from clickloom.status.reading import read_status
 from clickloom.times import now_us
 from clickloom.triggers.history import dry_run
 from clickloom.triggers.table import keep_trigger
 from clickloom.triggers.trigger import Trigger
-from services.cli.status import read_status
 from tests.clicks import click
 from tests.conftest import Select
 from tests.processes import Start, until

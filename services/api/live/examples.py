@@ -2,18 +2,21 @@
 
 METRICS = (
     "event: metrics\n"
-    'data: {"second":"2026-11-25T20:11:20Z","at":"2026-11-25T20:11:21Z","complete":true,"clicks":20,'
-    '"duplicates":0,"late":0,"bots":0,"events":{"beer_product_detail":4,"beer_vitrine_nav":8,'
-    '"beer_products":4,"beer_selection":3,"beer_cart":1},"devices":{"computer":8,"tablet":1,"mobile":11},'
-    '"conversions":0,"revenue":"0","this_minute":{"minute":"2026-11-25T20:11:00Z","conversions":133,'
-    '"revenue":"5563.20"},"open_sessions":1699,"closed_sessions":1,"revised_sessions":0,'
-    '"session_duration":{"count":1,"sum":0,"min":0,"max":0,"p50":0,"p90":0,"p99":0},'
-    '"session_events":{"count":1,"sum":1,"min":1,"max":1,"p50":1,"p90":1,"p99":1},'
-    '"active_users_5m":16457,"active_users_30m":16457,"watermark":"2026-11-25T20:11:10.026322Z",'
-    '"watermark_lag_sec":10.973678,"arrived":[{"minute":"2026-11-25T20:11:00Z","clicks":20}],'
-    '"changes":[{"minute":"2026-11-25T19:41:00Z","sessions":1,"events":1,"duration_sec":0,"bounces":1,'
-    '"conversions":0,"orders":0,"revenue":"0"}]}\n'
-    "id: 1795637481000\n"
+    'data: {"second":"2026-11-26T00:43:50Z","at":"2026-11-26T00:43:51Z","complete":true,"clicks":10,'
+    '"duplicates":0,"late":0,"bots":0,"events":{"beer_vitrine_nav":1,"beer_product_detail":4,'
+    '"beer_products":1,"beer_selection":2,"beer_cart":1,"beer_checkout":1},"devices":{"tablet":1,'
+    '"mobile":5,"computer":4},"conversions":1,"revenue":"50.84",'
+    '"this_minute":{"minute":"2026-11-26T00:43:00Z","conversions":8,"revenue":"211.14",'
+    '"session_duration":{"count":10,"sum":468,"min":0,"max":177,"p50":0,"p90":148,"p99":177},'
+    '"session_events":{"count":10,"sum":35,"min":1,"max":10,"p50":1,"p90":7,"p99":10}},'
+    '"open_sessions":4903,"closed_sessions":1,"revised_sessions":0,"session_duration":{"count":1,'
+    '"sum":177,"min":177,"max":177,"p50":177,"p90":177,"p99":177},"session_events":{"count":1,"sum":10,'
+    '"min":10,"max":10,"p50":10,"p90":10,"p99":10},"active_users_5m":1006,"active_users_30m":6941,'
+    '"watermark":"2026-11-26T00:43:38.972815Z","watermark_lag_sec":12.027185,'
+    '"arrived":[{"minute":"2026-11-26T00:43:00Z","clicks":10}],'
+    '"changes":[{"minute":"2026-11-26T00:10:00Z","sessions":1,"events":10,"duration_sec":177,"bounces":0,'
+    '"conversions":1,"orders":1,"revenue":"60.18"}]}\n'
+    "id: 1795653831000\n"
     "\n"
 )
 SESSIONS = (
@@ -27,7 +30,7 @@ SESSIONS = (
     '"offset_ms":8249}],"path_truncated":false,"entry_url":"https://shop.example/products?page=8",'
     '"referrer":null,"utm_source":null,"utm_medium":null,"utm_campaign":null,'
     '"experiments":{"checkout":"A"},"currency":null,"converted":false,"orders":0,"revenue":"0",'
-    '"bounced":true,"closed_by":"gap","version":1}]}\n'
+    '"bounced":true,"closed_by":"gap","version":1,"revised_because":null}]}\n'
     "id: 1795637489500\n"
     "\n"
 )

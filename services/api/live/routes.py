@@ -38,6 +38,12 @@ class LiveFilters(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     site_id: Name | None = Field(None, description="only of this site; a key of several must name one")
+    after: int | None = Field(
+        None,
+        ge=0,
+        le=LAST_US // 1_000,
+        description="as Last-Event-ID, which holds if there is one too: for a browser, which cannot send it at first",
+    )
 
 
 class Windowed(LiveFilters):
@@ -58,6 +64,9 @@ class SessionFilters(VisitorFilters, Windowed):
     event: Name | None = Field(None, description="one that the path shows")
     converted: bool | None = None
     bounced: bool | None = None
+    at_most: int | None = Field(
+        None, ge=1, le=1_000, description="of `sessions` in an event, revised ones first; `left_out` counts the others"
+    )
 
 
 class ClickFilters(VisitorFilters):
@@ -90,7 +99,7 @@ async def live_metrics(
     site_id = one_site(sites, filters.site_id)
     check_window(resources, filters.window)
     view = MetricsView(filters.window, site_id, filters.whole)
-    return _stream(resources.live.metrics, view, last_event_id)
+    return _stream(resources.live.metrics, view, filters, last_event_id)
 
 
 @router.get(
@@ -109,8 +118,8 @@ async def live_sessions(
     site_id = one_site(sites, filters.site_id)
     check_window(resources, filters.window)
     who = (site_id, filters.user_id, filters.device_id, filters.device_type)
-    view = SessionsView(filters.window, *who, filters.event, filters.converted, filters.bounced)
-    return _stream(resources.live.sessions[filters.window], view, last_event_id)
+    view = SessionsView(filters.window, *who, filters.event, filters.converted, filters.bounced, filters.at_most)
+    return _stream(resources.live.sessions[filters.window], view, filters, last_event_id)
 
 
 @router.get(
@@ -126,8 +135,9 @@ async def live_clicks(
     late ones too, which only sessions tell apart. Without `properties` and `client_address`."""
     site_id = one_site(sites, filters.site_id)
     view = ClicksView(site_id, filters.user_id, filters.device_type, filters.event, filters.is_bot)
-    return _stream(resources_of(request).live.clicks, view, last_event_id)
+    return _stream(resources_of(request).live.clicks, view, filters, last_event_id)
 
 
-def _stream(feed: Feed[Any], view: View[Any], after_ms: int | None) -> EventSourceResponse:
+def _stream(feed: Feed[Any], view: View[Any], filters: LiveFilters, last_event_id: int | None) -> EventSourceResponse:
+    after_ms = filters.after if last_event_id is None else last_event_id
     return EventSourceResponse(feed.follow(view, after_ms), headers=_HEADERS)

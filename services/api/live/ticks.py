@@ -4,8 +4,9 @@ A second is told in parts, each of which is all of the second so far and takes t
 shows soon, and the numbers of a whole second are those of its last part.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import accumulate
 from typing import Any
@@ -24,7 +25,30 @@ MINUTE_MS = 60_000
 QUANTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 
 Sites = Mapping[str, SiteNumbers]
-Earned = tuple[int, Decimal]  # conversions and their revenue
+
+
+@dataclass(slots=True)
+class Minute:
+    """What is told of a whole minute too: quantiles of seconds do not add up to those of their minute."""
+
+    conversions: int = 0
+    revenue: Decimal = Decimal(0)
+    durations: Counter[int] = field(default_factory=Counter)
+    session_events: Counter[int] = field(default_factory=Counter)
+
+    def add(self, other: "SiteNumbers | Minute") -> None:
+        self.conversions += other.conversions
+        self.revenue += other.revenue
+        self.durations.update(other.durations)
+        self.session_events.update(other.session_events)
+
+    def shown(self) -> dict[str, Any]:
+        return {
+            "conversions": self.conversions,
+            "revenue": format(self.revenue, "f"),
+            "session_duration": statistics(self.durations),
+            "session_events": statistics(self.session_events),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +59,7 @@ class Tick:
     news: tuple[Sites, ...]  # commits since the tick before
     commits: tuple[Sites, ...]  # all of the second
     open: Mapping[str, int]
-    earned: Mapping[str, Earned]  # by site, in the minute so far
+    minute: Mapping[str, Minute]  # by site, up to this second
     watermark_us: int | None
     present: Present
 
@@ -53,6 +77,9 @@ class Tick:
         for sites in self.commits:
             for numbers in _of(sites, site_id):
                 sums.merge(numbers)
+        minute = Minute()
+        for part in (*_of(self.minute, site_id), sums):
+            minute.add(part)
         at_us, second_ms = self.end_ms * 1_000, (self.end_ms - 1) // SECOND_MS * SECOND_MS
         users = self.present.users(site_id, (self.end_ms - 1) // MINUTE_MS)
         return {
@@ -67,7 +94,7 @@ class Tick:
             "devices": sums.devices,
             "conversions": sums.conversions,
             "revenue": format(sums.revenue, "f"),
-            "this_minute": self._minute(site_id),
+            "this_minute": {"minute": iso((self.end_ms - 1) // MINUTE_MS * MINUTE_US), **minute.shown()},
             "open_sessions": sum(_of(self.open, site_id)),
             "closed_sessions": sums.closed_sessions,
             "revised_sessions": sums.revised_sessions,
@@ -82,22 +109,23 @@ class Tick:
             "changes": [_change(minute, change) for minute, change in sorted(sums.changes.items())],
         }
 
-    def _minute(self, site_id: str | None) -> dict[str, Any]:
-        found = list(_of(self.earned, site_id))
-        minute_us = (self.end_ms - 1) // MINUTE_MS * MINUTE_US
-        revenue = sum((revenue for _, revenue in found), Decimal(0))
-        return {
-            "minute": iso(minute_us),
-            "conversions": sum(count for count, _ in found),
-            "revenue": format(revenue, "f"),
-        }
-
 
 def _of(by_site: Mapping[str, Any], site_id: str | None) -> Iterable[Any]:
     """Of all sites, or of one, if there is anything of it."""
     if site_id is None:
         return by_site.values()
     return [by_site[site_id]] if site_id in by_site else []
+
+
+def _with(minute: Mapping[str, Minute], commits: Iterable[Sites]) -> Mapping[str, Minute]:
+    """A new one, for ticks keep the one that they were given."""
+    found = dict(minute)
+    for site_id in {site_id for sites in commits for site_id in sites}:
+        found[site_id] = Minute()
+        for part in (minute, *commits):
+            for numbers in _of(part, site_id):
+                found[site_id].add(numbers)
+    return found
 
 
 def _change(minute: int, change: MinuteChange) -> dict[str, Any]:
@@ -131,7 +159,7 @@ class Ticker:
         self._watermarks: dict[int, int] = {}
         self._news: list[Sites] = []
         self._commits: list[Sites] = []
-        self._earned: dict[str, Earned] = {}
+        self._minute: Mapping[str, Minute] = {}
 
     def add(self, partition: int, metrics: CommitMetrics) -> None:
         """A commit since the last tick."""
@@ -140,10 +168,6 @@ class Ticker:
         if metrics.watermark_us != NEVER_US:
             self._watermarks[partition] = metrics.watermark_us
         self._news.append(sites)
-        for site_id, found in sites.items():
-            if found.conversions:
-                count, revenue = self._earned.get(site_id, (0, Decimal(0)))
-                self._earned[site_id] = count + found.conversions, revenue + found.revenue
 
     def tick(self, end_ms: int) -> Tick:
         """All of the second that ends there, or runs, up to that time."""
@@ -154,14 +178,13 @@ class Ticker:
             tuple(news),
             tuple(self._commits),
             self._open_by_site(),
-            dict(self._earned),
+            self._minute,
             min(self._watermarks.values(), default=None),
             self._present,
         )
         if end_ms % SECOND_MS == 0:
+            self._minute = {} if end_ms % MINUTE_MS == 0 else _with(self._minute, self._commits)
             self._commits = []
-        if end_ms % MINUTE_MS == 0:
-            self._earned = {}
         return tick
 
     def _open_by_site(self) -> dict[str, int]:

@@ -104,13 +104,18 @@ class SessionsView:
     client_event: str | None  # on the path
     converted: bool | None
     bounced: bool | None
+    at_most: int | None = None  # rows in an event
 
     def show(self, content: Changelogs) -> bytes | None:
         """What has changed from the begin of it to the end, of several commits too."""
         minus, plus = _net(content)
         revoked = [self._revoked(row) for row in minus if self.site_id in (None, row.site_id)]
-        rows = [self._shown(row) for row in plus if self._wants(row)]
-        return _json({"revoked": revoked, "sessions": rows}) if revoked or rows else None
+        wanted = [row for row in plus if self._wants(row)]
+        rows = wanted if self.at_most is None else _newest(wanted, self.at_most)
+        if not revoked and not rows:
+            return None
+        left_out = {} if self.at_most is None else {"left_out": len(wanted) - len(rows)}
+        return _json({"revoked": revoked, "sessions": [self._shown(row) for row in rows], **left_out})
 
     def _wants(self, row: Session) -> bool:
         wanted: Iterable[str] = ("site_id", "user_id", "device_id", "device_type", "converted", "bounced")
@@ -148,7 +153,14 @@ class SessionsView:
             "bounced": row.bounced,
             "closed_by": row.closed_by,
             "version": row.version,
+            "revised_because": row.revised_because,
         }
+
+
+def _newest(rows: list[Session], at_most: int) -> list[Session]:
+    """The last ones, but revised ones before others: who has been shown the old row waits for the new one."""
+    revised_last = sorted(rows, key=lambda row: row.version > 1)
+    return revised_last[-at_most:]
 
 
 def _net(content: Changelogs) -> tuple[list[Revoked], list[Session]]:

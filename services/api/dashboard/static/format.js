@@ -19,6 +19,12 @@ export function money(amount, currency) {
   return new Intl.NumberFormat(undefined, { style: 'currency', currency }).format(Number(amount));
 }
 
+/** 2.5 MB. @param {number} size */
+export function bytes(size) {
+  const power = Math.min(4, Math.floor(Math.log10(Math.max(size, 1)) / 3));
+  return `${power ? tenth.format(size / 1000 ** power) : whole.format(size)} ${['B', 'kB', 'MB', 'GB', 'TB'][power]}`;
+}
+
 /** 47 s, 3 min 20 s, 2 h 5 min. @param {number} seconds */
 export function duration(seconds) {
   const rounded = Math.round(seconds);
@@ -39,6 +45,12 @@ export function moment(time, zone, how = { dateStyle: 'medium', timeStyle: 'medi
 
 /** @param {string | number | Date} time @param {string} zone */
 export const clock = (time, zone) => moment(time, zone, { hour: '2-digit', minute: '2-digit' });
+
+/** The time alone if it is of today. @param {string | number | Date} time @param {string} zone */
+export function lately(time, zone) {
+  const today = day(time, zone) === day(Date.now(), zone);
+  return moment(time, zone, { ...(!today && { dateStyle: 'medium' }), timeStyle: 'medium' });
+}
 
 /** @param {string | number | Date} time @param {string} zone */
 export const day = (time, zone) => moment(time, zone, { dateStyle: 'medium' });

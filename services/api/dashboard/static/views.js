@@ -13,6 +13,7 @@
 
 /** @type {View[]} */
 export const VIEWS = [
+  { path: 'live', title: 'Live', choices: ['site', 'window', 'zone'], load: () => import('./views/live.js') },
   { path: 'health', title: 'Health', choices: ['site', 'window', 'zone'], load: () => import('./views/health.js') },
 ];
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-from httpx import AsyncClient
+from httpx import AsyncClient, Response
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 
@@ -84,6 +84,37 @@ def _at(value: Any, names: tuple[str, ...]) -> Any:
     for name in names:
         value = value[name]
     return value
+
+
+async def test_quantiles_of_the_minute_are_of_all_its_sessions(api: AsyncClient, commit: Commit) -> None:
+    told: list[dict[str, Any]] = []
+    sent = 0
+    async for tick in ticks(api, whole=True):
+        told.append(tick)
+        minute = tick["this_minute"]
+        seconds = [one for one in told if one["second"][:16] == minute["minute"][:16]]
+        assert minute["session_duration"]["count"] >= sum(one["session_duration"]["count"] for one in seconds)
+        if minute["session_duration"]["count"] >= 3:
+            break
+        sent += 1
+        await commit(0, shop={"durations": {sent * 10: 1}, "session_events": {sent: 2}})
+    durations = tick["this_minute"]["session_duration"]
+    assert durations["max"] - durations["p50"] == 10 * (durations["count"] // 2)
+    assert tick["this_minute"]["session_events"]["count"] == 2 * durations["count"]
+
+
+async def test_a_browser_goes_on_from_a_position_in_the_address(api: AsyncClient) -> None:
+    [told] = await first(api, PATH, lambda _: True)
+    async with api.stream("GET", PATH, params={"whole": "true", "after": str((told.id or 0) - 5_000)}) as answer:
+        [line] = [line async for line in _until_an_id(answer)]
+    assert line == f"id: {(told.id or 0) - 4_000}"
+
+
+async def _until_an_id(answer: Response) -> AsyncIterator[str]:
+    async for line in answer.aiter_lines():
+        if line.startswith("id: "):
+            yield line
+            return
 
 
 async def test_a_site_is_told_of_alone(api: AsyncClient, commit: Commit) -> None:

@@ -13,7 +13,8 @@ from tests.sessions import changelog, session
 
 def sessions(*logs: Changelog, **asked: Any) -> dict[str, Any]:
     names = ("site_id", "user_id", "device_id", "device_type", "client_event", "converted", "bounced")
-    shown = SessionsView("visits", *(asked.get(name) for name in names)).show(list(logs))
+    view = SessionsView("visits", *(asked.get(name) for name in (*names, "at_most")))
+    shown = view.show(list(logs))
     return msgspec.json.decode(shown) if shown else {"revoked": [], "sessions": []}
 
 
@@ -48,6 +49,15 @@ def test_what_one_commit_shows_and_the_next_takes_back_is_not_told() -> None:
     assert sessions(changelog(old), changelog(minus=(old,))) == {"revoked": [], "sessions": []}
     shown = sessions(changelog(old), changelog(new, minus=(old,)))
     assert (shown["revoked"], [row["version"] for row in shown["sessions"]]) == ([], [2])
+
+
+def test_of_many_sessions_the_newest_are_shown_revised_ones_first_and_the_others_counted() -> None:
+    logs = changelog(session(1e9, version=2), session(2e9), session(3e9), session(4e9))
+    shown = sessions(logs, at_most=2)
+    assert [row["begin_session"][:4] for row in shown["sessions"]] == ["2096", "2001"]
+    assert (shown["sessions"][1]["version"], shown["left_out"]) == (2, 2)
+    assert sessions(logs, at_most=4)["left_out"] == 0
+    assert "left_out" not in sessions(logs)
 
 
 def test_clicks_are_chosen_by_site_user_device_event_and_bot() -> None:

@@ -2,8 +2,11 @@
 
 import { withQuery } from '../api.js';
 import { chart } from '../charts.js';
-import { card, element, empty, figureCard, table } from '../elements.js';
+import { card, element, fault, figureCard, table } from '../elements.js';
 import { clock, duration, local, moment, number } from '../format.js';
+import { archive, memory, partitions, troubles, watermark, windows } from '../health/system.js';
+import { turnedAway } from '../health/turned_away.js';
+import { nothing } from '../live/nothing.js';
 
 const AGAIN_MS = 15_000;
 const HOUR_MS = 3_600_000;
@@ -29,11 +32,37 @@ async function again(place, context) {
 /** @param {HTMLElement} place @param {import('../views.js').Context} context */
 async function fill(place, { state, ask }) {
   const of = { site_id: state.site, window: state.window };
-  const [ready, ledger] = await Promise.all([readiness(ask), ask(withQuery('/v1/ledger', of))]);
+  const [ready, ledger, status] = await Promise.all([
+    readiness(ask), ask(withQuery('/v1/ledger', of)), statusOrFault(ask, state),
+  ]);
   const title = element('div', { class: 'title' }, element('h1', {}, 'Health'),
     element('p', { class: 'quiet' }, `The last hour, as of ${moment(ledger.as_of, state.zone)}`));
-  const cards = [...figures(ready, ledger), ...(ledger.received ? [arrivals(ledger, state)] : [nothing()])];
-  place.replaceChildren(title, element('div', { class: 'grid' }, ...cards, ...sums(ledger), ...differences(ledger, state)));
+  const { system } = status;
+  const cards = [
+    ...figures(ready, ledger), ...(system ? [watermark(system), memory(system)] : []),
+    ledger.received ? arrivals(ledger, state) : nothing('No event came in within the last hour'),
+    ...(system ? [windows(system, state)] : []),
+    ...sums(ledger), ...differences(ledger, state),
+    ...(status.fault ? [fault(status.fault)] : turnedAway(status, state)),
+    ...(system ? [partitions(system, state), ...archive(system, state)] : [unseen(status)]),
+  ];
+  place.replaceChildren(title, ...(system ? troubles(system) : []), element('div', { class: 'grid health' }, ...cards.filter(Boolean)));
+}
+
+/** @param {import('../views.js').Context['ask']} ask @param {import('../state.js').State} state */
+async function statusOrFault(ask, state) {
+  try {
+    return await ask(withQuery('/v1/status', { site_id: state.site }));
+  } catch (error) {
+    if (error instanceof Error && error.name === 'AbortError') throw error;
+    return { system: null, fault: error };
+  }
+}
+
+/** @param {any} status */
+function unseen(status) {
+  return !status.fault && card('Partitions, memory, archive', '',
+    element('p', {}, 'These are of the whole system: a key of all sites, or of the scope admin, sees them.'));
 }
 
 /** `/readyz` answers 503 with the same members. @param {import('../views.js').Context['ask']} ask */
@@ -86,13 +115,6 @@ function byMinute(rows) {
     found.set(minute, { minute, received: sum.received + received, rejected: sum.rejected + rejected });
   }
   return [...found.values()].reverse();
-}
-
-function nothing() {
-  return empty('No event came in within the last hour',
-    element('p', {}, 'A page sends its visitors’ clicks with one line:'),
-    element('pre', { tabindex: '0' }, element('code', {}, `<script defer src="${location.origin}/t.js"></script>`)),
-    element('p', {}, element('a', { href: '/docs' }, 'The API’s page'), ' has the other ways, to try out.'));
 }
 
 /** @param {any} ledger */
