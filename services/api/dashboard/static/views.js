@@ -13,6 +13,8 @@
 
 /** @type {View[]} */
 export const VIEWS = [
+  { path: 'overview', title: 'Overview', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/overview.js') },
+  { path: 'sessions', title: 'Sessions', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/sessions.js') },
   { path: 'health', title: 'Health', choices: ['site', 'window', 'zone'], load: () => import('./views/health.js') },
 ];
 
