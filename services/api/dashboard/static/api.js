@@ -70,5 +70,5 @@ function signIn() {
 /** A path with the parameters that have a value. @param {string} path @param {Record<string, any>} parameters */
 export function withQuery(path, parameters) {
   const given = Object.entries(parameters).filter(([, value]) => value !== '' && value !== null && value !== undefined);
-  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+  return given.length ? `${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams(given)}` : path;
 }

@@ -16,10 +16,11 @@ export const decimal = (value) => tenth.format(value);
 /** @param {number} value 12.34 is 12.3 % */
 export const percent = (value) => `${tenth.format(value)} %`;
 
-/** @param {number | string} amount @param {string | null} currency three letters */
-export function money(amount, currency) {
+/** @param {number | string} amount @param {string | null} currency three letters @param {number} [digits] behind the point; else the currency's */
+export function money(amount, currency, digits) {
   if (!currency) return tenth.format(Number(amount));
-  return new Intl.NumberFormat(undefined, { style: 'currency', currency }).format(Number(amount));
+  const how = { style: /** @type {const} */ ('currency'), currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(undefined, how).format(Number(amount));
 }
 
 /** 47 s, 3 min 20 s, 2 h 5 min. @param {number} seconds */

@@ -13,9 +13,14 @@ export const METRICS = {
   visitors: { title: 'Visitors', show: number, up: 'more', down: 'fewer', better: 'up' },
   conversion_rate: { title: 'Conversion rate', show: percent, rate: true, up: 'better', down: 'worse', better: 'up' },
   bounce_rate: { title: 'Bounce rate', show: percent, rate: true, up: 'worse', down: 'better', better: 'down' },
-  revenue: { title: 'Revenue', show: (value, currency = null) => money(value, currency), up: 'more', down: 'less', better: 'up' },
+  revenue: { title: 'Revenue', show: roundMoney, up: 'more', down: 'less', better: 'up' },
   duration_avg: { title: 'Average duration', show: duration, up: 'longer', down: 'shorter', better: 'up' },
 };
+
+/** Without the small coins of a large amount. @param {number} value @param {string | null} [currency] */
+function roundMoney(value, currency = null) {
+  return money(value, currency, Math.abs(value) < 10_000 ? undefined : 0);
+}
 
 /**
  * A change in words, and whether it is good.
