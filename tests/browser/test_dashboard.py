@@ -50,13 +50,13 @@ async def test_it_asks_no_other_host_and_complains_of_nothing(visit: Visit, open
         hosts.add(urlsplit(request.url).netloc)
 
     visit.context.on("request", note)
-    page = await dashboard(visit, open_api)
+    page = await dashboard(visit, open_api, "/health")
     assert await page.title() == "Health · Clickloom"
     assert hosts == {urlsplit(str(open_api.base_url)).netloc}
 
 
 async def test_without_events_it_says_how_to_send_one(visit: Visit, open_api: AsyncClient) -> None:
-    page = await dashboard(visit, open_api)
+    page = await dashboard(visit, open_api, "/health")
     assert f"{open_api.base_url}/t.js" in await page.inner_text(".empty pre")
 
 

@@ -150,7 +150,7 @@ async def test_what_is_clicked_becomes_a_filter_and_a_link_shows_the_same(
     assert (await figure(page, "Sessions"))[0] == str(row["metrics"][0]) != whole
     again = await visit.page(page.url)
     await settled(again)
-    assert await again.inner_text("main .grid") == await page.inner_text("main .grid")
+    assert await rows(again, "main") == await rows(page, "main")
     assert await again.input_value("#metric") == "visitors"
     await page.go_back()
     await settled(page)

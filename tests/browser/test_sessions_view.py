@@ -17,7 +17,7 @@ from clickloom.settings import Settings
 from clickloom.times import now_us
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import ASKED, DAY, HOUR, MIDNIGHT, RANGE, chosen, filters, looked_at, rows, settled, visits
+from tests.browser.known import ASKED, DAY, MIDNIGHT, RANGE, chosen, filters, looked_at, rows, settled, visits
 from tests.clicks import click
 from tests.processes import Start, until
 from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
@@ -25,7 +25,7 @@ from tests.services.api.query.test_timeline import keep_clicks
 from tests.sessions import session
 
 A_PAGE = 50
-LATEST = MIDNIGHT + 2 * DAY + 23 * HOUR
+LATEST = MIDNIGHT + 3 * DAY - 600
 
 
 @pytest.fixture
@@ -176,9 +176,9 @@ async def test_a_session_is_a_timeline_and_says_why_it_was_revised(
     await page.wait_for_selector(".timeline")
     steps = await page.locator(".timeline li").all_inner_texts()
     assert [" ".join(step.split()) for step in steps] == [
-        "+0:00 nav 11:00:00 PM",
-        "+1:05 cart 11:01:05 PM · 1 min 5 s later",
-        "+1:02:03 checkout 12:02:03 AM · 1 h later",
+        "+0:00 nav 11:50:00 PM",
+        "+1:05 cart 11:51:05 PM · 1 min 5 s later",
+        "+1:02:03 checkout 12:52:03 AM · 1 h later",
     ]
     facts = " ".join((await page.inner_text(".facts")).split())
     assert "User <b>late</b>" in facts
@@ -203,7 +203,7 @@ async def test_a_users_history_has_clicks_and_sessions_and_leads_to_each(
     await keep(session(LATEST, user="ada", events=120))
     page = await looked_at(visit, filled, "sessions", user="ada")
     first = [" ".join(step.split()) for step in await page.locator(".timeline li").all_inner_texts()]
-    assert first[0] == "11:01:59 PM e119 /p119 · computer"
+    assert first[0] == "11:51:59 PM e119 /p119 · computer"
     assert len(first) == 100
     await page.click("#next")
     await page.wait_for_selector(".pages:has-text('Page 2')")

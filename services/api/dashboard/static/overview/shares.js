@@ -72,15 +72,15 @@ export async function devices(context) {
 const SMALL = 0.1; // of all: no place for more than the name
 
 /** @param {any[]} found @param {import('../charts.js').Colours} colours */
-function treeMap(found, { tint, deep, ink, quiet }) {
+function treeMap(found, { card, tint, deep, ink, quiet }) {
   const events = found.map((one) => one.events);
   const all = found.reduce((sum, one) => sum + one.seconds, 0);
   return {
     type: 'treemap', labels: found.map(({ name }) => literal(name)), parents: found.map(() => ''), values: found.map(({ seconds }) => seconds),
     text: found.map((one) => `${duration(one.seconds)}<br>${number(one.events)} events`), textfont: { color: ink }, texttemplate: found.map(({ seconds }) => (seconds < SMALL * all ? '%{label}' : '<b>%{label}</b><br>%{text}')),
-    hovertemplate: '%{label}<br>%{text}<extra></extra>', pathbar: { visible: false }, tiling: { pad: 3 }, root: { color: 'rgba(0,0,0,0)' },
+    hovertemplate: '%{label}<br>%{text}<extra></extra>', pathbar: { visible: false }, tiling: { pad: 0 },
     marker: {
-      pad: { t: 0, r: 0, b: 0, l: 0 }, line: { width: 0 },
+      pad: { t: 0, r: 0, b: 0, l: 0 }, line: { width: 3, color: card },
       colors: events, cornerradius: 5, colorscale: [[0, tint], [1, deep]], cmin: 0, cmax: Math.max(...events), showscale: true,
       colorbar: { orientation: 'h', y: -0.02, yanchor: 'top', thickness: 8, outlinewidth: 0, nticks: 4, separatethousands: true, title: { text: 'events', side: 'right', font: { color: quiet } } },
     },
