@@ -268,6 +268,12 @@ async def test_where_no_session_is_it_says_what_to_do(visit: Visit, filled: Asyn
     await page.click("text=without the filters")
     await page.wait_for_selector(".list")
     assert filters(page) == []
+    page = await looked_at(visit, filled, "sessions", cursor="of-another-list")
+    assert await page.inner_text(".empty h2") == "The list has moved on since"
+    await page.click("text=Go to its first page")
+    await page.wait_for_selector(".list")
+    assert [told for told in visit.complaints if "422" not in told] == []
+    visit.complaints.clear()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -1,6 +1,7 @@
 /** Addresses within Sessions. What was chosen in the list stays, so that the way back leads to where one was. */
 
-import { element } from '../elements.js';
+import { ApiProblem } from '../api.js';
+import { element, empty } from '../elements.js';
 import { address } from '../state.js';
 
 /** @typedef {import('../state.js').State} State */
@@ -44,6 +45,23 @@ export function pages(state, name, next, caption) {
     way.length > 0 && link(state, to(way.slice(0, -1)), { id: 'previous', class: 'button' }, '← Previous'),
     element('span', { class: 'quiet' }, way.length || next ? `Page ${way.length + 1} · ${caption}` : caption),
     next && link(state, to([...way, next]), { id: 'next', class: 'button' }, 'Next →'));
+}
+
+/**
+ * The page that is asked for, or where to go if it is none any more: a named range moves on with the clock, and a cursor
+ * is of one list.
+ *
+ * @param {Promise<any>} answer @param {State} state @param {string} name of the parameter
+ * @returns {Promise<{found?: any, moved?: HTMLElement}>}
+ */
+export async function pageOr(answer, state, name) {
+  try {
+    return { found: await answer };
+  } catch (error) {
+    const stale = error instanceof ApiProblem && error.errors.some(({ field }) => field === 'cursor');
+    if (!stale) throw error;
+    return { moved: empty('The list has moved on since', element('p', {}, link(state, { [name]: '' }, {}, 'Go to its first page'))) };
+  }
 }
 
 /** @param {State} state @param {string} name @returns {string[]} */

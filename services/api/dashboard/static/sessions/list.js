@@ -7,7 +7,7 @@ import { asked } from '../overview/question.js';
 import { stretch } from '../ranges.js';
 import { address } from '../state.js';
 import { filterForm } from './form.js';
-import { link, pageCursors, pages } from './links.js';
+import { link, pageCursors, pageOr, pages } from './links.js';
 import { openQuestion } from './open.js';
 import { order, sessionTable } from './table.js';
 
@@ -25,9 +25,9 @@ export async function showList(place, context) {
   const told = element('p', { class: 'quiet', id: 'count' }, state.own.open ? 'that go on now' : ' ');
   const form = filterForm(context);
   place.append(element('div', { class: 'title' }, element('h1', {}, 'Sessions'), told, switches(state), csv(context, count)), form);
-  const answer = await ask(withQuery(path, { limit: A_PAGE, cursor }));
+  const { found, moved } = await pageOr(ask(withQuery(path, { limit: A_PAGE, cursor })), state, 'cursor');
   if (left.length) place.append(element('p', { class: 'notice' }, `Open sessions are not chosen by ${left.join(', ')}.`));
-  place.append(answer.sessions.length ? list(answer, state) : nobody(state));
+  place.append(moved || (found.sessions.length ? list(found, state) : nobody(state)));
   count?.then((all) => told.replaceChildren(`${number(all)} ${all === 1 ? 'session' : 'sessions'}`), () => {});
 }
 

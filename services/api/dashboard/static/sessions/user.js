@@ -5,7 +5,7 @@ import { card, element, empty } from '../elements.js';
 import { day, duration, moment, money, number } from '../format.js';
 import { stretch } from '../ranges.js';
 import { address } from '../state.js';
-import { backLink, pageCursors, pages, sessionLink } from './links.js';
+import { backLink, pageCursors, pageOr, pages, sessionLink } from './links.js';
 import { outcome } from './table.js';
 import { step, timeline } from './timeline.js';
 
@@ -18,9 +18,10 @@ export async function showUser(place, { state, ask }) {
   const { user } = state.own;
   const [begin, end] = stretch(state).map((moment) => new Date(moment).toISOString());
   const of = { window: state.window, site_id: state.site, from: begin, to: end, limit: A_PAGE, cursor: pageCursors(state, 'pages').at(-1) };
-  const found = await ask(withQuery(`/v1/users/${encodeURIComponent(user)}/timeline`, of));
+  const { found, moved } = await pageOr(ask(withQuery(`/v1/users/${encodeURIComponent(user)}/timeline`, of)), state, 'pages');
   place.append(element('p', {}, backLink(state)), title(user, state));
-  if (!found.timeline.length) place.append(nothing(state));
+  if (moved) place.append(moved);
+  else if (!found.timeline.length) place.append(nothing(state));
   else place.append(card('What happened, the newest first', '', ...days(found.timeline, state), pages(state, 'pages', found.next_cursor, 'clicks and closed sessions')));
 }
 
