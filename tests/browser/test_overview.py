@@ -141,7 +141,10 @@ async def test_what_is_clicked_becomes_a_filter_and_a_link_shows_the_same(
 ) -> None:
     page = await looked_at(visit, filled, "overview", metric="visitors")
     whole = (await figure(page, "Sessions"))[0]
-    await page.locator(part).click(force=True)  # plotly puts a layer of its own over bars
+    if "pie" in part:  # whose middle is a hole
+        await page.locator(part).dispatch_event("click")
+    else:
+        await page.locator(part).click(force=True)  # plotly puts a layer of its own over bars
     await page.wait_for_url("**filters=**")
     await settled(page)
     [found] = filters(page)
@@ -161,6 +164,7 @@ async def test_what_is_chosen_in_the_view_stays_with_another_range_and_does_not_
     visit: Visit, filled: AsyncClient
 ) -> None:
     page = await looked_at(visit, filled, "overview")
+    await page.focus("#metric")
     await page.select_option("#metric", "bounce_rate")
     await settled(page)
     assert await page.evaluate("document.activeElement.id") == "metric"
@@ -213,6 +217,7 @@ async def test_where_nothing_is_it_says_what_to_do(visit: Visit, filled: AsyncCl
     page = await looked_at(visit, filled, "overview", range="2001-01-01,2001-01-02")
     await page.click(".empty >> text=Show the last 12 months")
     await page.wait_for_url("**range=12mo**")
+    await settled(page)
 
 
 async def test_what_the_api_refuses_is_told_in_its_words(visit: Visit, filled: AsyncClient) -> None:
