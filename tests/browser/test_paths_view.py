@@ -22,7 +22,7 @@ async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]: 
         yield client
 
 
-async def expected(api: AsyncClient, *, backwards: bool = False, **asked: Any) -> list[list[str]]:
+async def expected(api: AsyncClient, asked: dict[str, Any], *, backwards: bool = False) -> list[list[str]]:
     """Rows of the table: step, from, to, sessions."""
     answer = await api.post("/v1/paths", json={"date_range": RANGE.split(","), **asked})
     assert answer.status_code == 200, answer.text
@@ -39,7 +39,7 @@ async def expected(api: AsyncClient, *, backwards: bool = False, **asked: Any) -
 
 async def test_paths_from_the_first_event_are_the_apis(visit: Visit, filled: AsyncClient) -> None:
     page = await looked_at(visit, filled, "paths", levels="2", most="3")
-    assert [row[:4] for row in await rows(page, "figure")] == await expected(filled, levels=2, most=3)
+    assert [row[:4] for row in await rows(page, "figure")] == await expected(filled, {"levels": 2, "most": 3})
     assert await page.locator(".plot .sankey-node").count() > 0
 
 
@@ -56,7 +56,7 @@ async def test_paths_after_and_before_an_event_are_chosen_in_the_page(
     await page.wait_for_selector("figure")
     await settled(page)
     asked = {way: "beer_cart", "levels": 2, "most": 6}
-    assert [row[:4] for row in await rows(page, "figure")] == await expected(filled, backwards=way == "to", **asked)
+    assert [row[:4] for row in await rows(page, "figure")] == await expected(filled, asked, backwards=way == "to")
     assert (chosen(page)["way"], chosen(page)["event"]) == (way, "beer_cart")
 
 
@@ -65,10 +65,8 @@ async def test_an_event_of_the_diagram_is_where_the_next_one_begins(visit: Visit
     await page.locator(".sankey-node .node-rect").first.click()
     await page.wait_for_url(lambda url: "way=from" in url)
     await settled(page)
-    event = chosen(page)["event"]
-    assert [row[:4] for row in await rows(page, "figure")] == await expected(
-        filled, **{"from": event}, levels=2, most=6
-    )
+    asked: Any = {"from": chosen(page)["event"], "levels": 2, "most": 6}
+    assert [row[:4] for row in await rows(page, "figure")] == await expected(filled, asked)
 
 
 async def test_an_event_that_there_is_not_says_what_to_do(visit: Visit, filled: AsyncClient) -> None:

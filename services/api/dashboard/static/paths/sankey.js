@@ -40,7 +40,7 @@ function tallest(nodes) {
 /** @param {any[]} nodes @param {any[]} flows @param {boolean} backwards @param {string[]} colors @param {import('../charts.js').Colours} colours */
 function trace(nodes, flows, backwards, colors, { ink, card }) {
   return {
-    type: 'sankey', arrangement: 'snap', textfont: { color: ink, size: 12, shadow: 'none' },
+    type: 'sankey', arrangement: 'fixed', textfont: { color: ink, size: 12, shadow: 'none' },
     node: {
       align: backwards ? 'right' : 'left', label: nodes.map((node) => literal(wordsOf(node))), color: colors, pad: 14, thickness: 14,
       line: { width: 1, color: card }, customdata: nodes.map((node) => number(node.sessions)), hovertemplate: '%{label}<br>%{customdata} sessions<extra></extra>',
