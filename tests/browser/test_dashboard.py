@@ -59,7 +59,7 @@ async def test_it_asks_no_other_host_and_complains_of_nothing(visit: Visit, open
 
 
 async def test_without_events_it_says_how_to_send_one(visit: Visit, open_api: AsyncClient) -> None:
-    page = await dashboard(visit, open_api)
+    page = await dashboard(visit, open_api, "/health")
     assert f"{open_api.base_url}/t.js" in await page.inner_text(".empty pre")
 
 

@@ -88,6 +88,15 @@ def compared(stretch: Stretch, comparison: Comparison) -> Stretch:
     return Stretch((begin.astimezone(UTC) - length).astimezone(begin.tzinfo), begin)
 
 
+def so_far(earlier: Stretch, stretch: Stretch, until: datetime) -> Stretch:
+    """As much of the earlier stretch as has passed of the other one at `until`; all of it if that has not begun."""
+    passed = until.astimezone(UTC) - stretch.begin.astimezone(UTC)
+    if passed <= timedelta(0):
+        return earlier
+    end = min(earlier.begin.astimezone(UTC) + passed, earlier.end.astimezone(UTC))
+    return Stretch(earlier.begin, end.astimezone(earlier.end.tzinfo))
+
+
 def _begin(written: Any, zone: ZoneInfo) -> datetime:
     found = _parse(written)
     return _located(found, zone) if isinstance(found, datetime) else _midnight(found, zone)

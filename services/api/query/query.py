@@ -21,10 +21,10 @@ from services.api.query.answers import (
     resolved,
     warnings_of,
 )
-from services.api.query.date_ranges import Stretch, compared
+from services.api.query.date_ranges import Stretch, compared, so_far
 from services.api.query.metrics import METRICS, Group
 from services.api.query.numbers import ask, prepare
-from services.api.query.question import MOST_ROWS, QueryRequest, Question, question_of
+from services.api.query.question import MOST_ROWS, Include, QueryRequest, Question, question_of
 from services.api.query.windows import check_window, read_as_of
 from services.api.readers import UNREADABLE, Readable, allowed_sites
 from services.api.resources import resources_of
@@ -41,12 +41,13 @@ async def query(request: Request, sites: Readable, asked: QueryRequest) -> Query
     resources = resources_of(request)
     check_window(resources, asked.window)
     chosen = allowed_sites(sites, asked.site_id)
-    question = question_of(asked, chosen, datetime.now(UTC))
+    now = datetime.now(UTC)
+    question = question_of(asked, chosen, now)
     bucketed = _bucketed(asked, question)
     async with resources.engine.connect() as connection:
         await prepare(connection)
         as_of = await read_as_of(connection, resources, asked.window)
-        earlier = compared(question.stretch, asked.include.comparison) if asked.include.comparison else None
+        earlier = _earlier(asked.include, question.stretch, min(now, as_of or now))
         found = await ask(connection, question)
         if bucketed is not None and len(question.dimensions) == 1 and asked.order_by is None:
             found.groups = _filled(question, found.groups, bucketed)
@@ -60,6 +61,14 @@ async def query(request: Request, sites: Readable, asked: QueryRequest) -> Query
         time_labels=bucketed and [label(question, (moment,))[0] for moment in bucketed],
     )
     return QueryAnswer(results=results, totals=totals, meta=meta, query=resolved(asked, question, earlier))
+
+
+def _earlier(include: Include, stretch: Stretch, until: datetime) -> Stretch | None:
+    """What is compared with, if anything; `until` there are sessions."""
+    if include.comparison is None:
+        return None
+    earlier = compared(stretch, include.comparison)
+    return so_far(earlier, stretch, until) if include.so_far else earlier
 
 
 def _bucketed(asked: QueryRequest, question: Question) -> list[datetime] | None:

@@ -45,6 +45,9 @@ class Include(BaseModel):
 
     totals: bool = Member(False, description="the same metrics of all groups together")
     comparison: Comparison | None = Member(None, description="each number beside that of another time, and its change")
+    so_far: bool = Member(
+        False, description="of a range that is not over, compare only as much of the other time as has passed"
+    )
     time_labels: bool = Member(False, description="all labels of the range in `meta`, and rows also of empty buckets")
 
 

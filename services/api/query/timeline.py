@@ -100,7 +100,7 @@ class TimelineFilters(BaseModel):
     limit: Annotated[int, Field(ge=1, le=1_000)] = 100
 
 
-Large = Annotated[int, msgspec.Meta(ge=0, lt=2**63)]
+Large = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Small = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 

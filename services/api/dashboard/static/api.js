@@ -25,8 +25,29 @@ export async function ask(path, { method = 'GET', body, signal } = {}) {
   });
   if (answer.status === 401) return signIn();
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new ApiProblem(answer.status, told.detail || `the API answers ${answer.status}`, told.errors);
+  if (!answer.ok) throw problemOf(answer, told);
   return told;
+}
+
+/** @param {Response} answer @param {any} told */
+function problemOf(answer, told) {
+  return new ApiProblem(answer.status, told.detail || `the API answers ${answer.status}`, told.errors);
+}
+
+/**
+ * An answer as a file among the person's downloads. A link could not say which format it wants.
+ *
+ * @param {string} path @param {string} format a media type @param {string} name the file's @param {AbortSignal} signal
+ */
+export async function download(path, format, name, signal) {
+  const answer = await sent(path, { signal, headers: { accept: format } });
+  if (answer.status === 401) return signIn();
+  if (!answer.ok) throw problemOf(answer, await answer.json().catch(() => ({})));
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the browser reads it after this
 }
 
 /** @param {string} path @param {RequestInit} request */
@@ -49,5 +70,5 @@ function signIn() {
 /** A path with the parameters that have a value. @param {string} path @param {Record<string, any>} parameters */
 export function withQuery(path, parameters) {
   const given = Object.entries(parameters).filter(([, value]) => value !== '' && value !== null && value !== undefined);
-  return given.length ? `${path}?${new URLSearchParams(given)}` : path;
+  return given.length ? `${path}${path.includes('?') ? '&' : '?'}${new URLSearchParams(given)}` : path;
 }

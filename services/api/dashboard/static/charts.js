@@ -78,7 +78,10 @@ function whenShown(/** @type {HTMLElement} */ plot, /** @type {() => void} */ dr
   addEventListener('themechange', draw);
 }
 
-/** @typedef {{ink: string, quiet: string, line: string, card: string, accent: string, series: string[]}} Colours */
+/** Text for a chart, in which plotly would take `<b>` and `<a>` for markup. @param {string} text */
+export const literal = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
+/** @typedef {{ink: string, quiet: string, line: string, card: string, tint: string, deep: string, accent: string, series: string[]}} Colours */
 
 /** The theme's colours as they are now: a property may differ between light and dark, a colour that is used does not. */
 function colours() {
@@ -89,7 +92,7 @@ function colours() {
     return getComputedStyle(probe).color;
   };
   const found = {
-    ink: of('ink'), quiet: of('quiet'), line: of('line'), card: of('card'), accent: of('accent'),
+    ink: of('ink'), quiet: of('quiet'), line: of('line'), card: of('card'), tint: of('tint'), deep: of('deep'), accent: of('accent'),
     series: [1, 2, 3, 4, 5, 6].map((number) => of(`series-${number}`)),
   };
   probe.remove();

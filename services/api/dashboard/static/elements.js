@@ -37,13 +37,13 @@ export function figureCard(title, figure, hint, tone = '') {
 }
 
 /**
- * @param {{title: string, number?: boolean}[]} columns
+ * @param {{title: Child, number?: boolean, sort?: 'ascending' | 'descending'}[]} columns
  * @param {Child[][]} rows
  * @param {string} caption for who does not see where it stands
  */
 export function table(columns, rows, caption) {
   const of = (/** @type {number} */ at) => (columns[at].number ? 'number' : null);
-  const head = columns.map((column, at) => element('th', { scope: 'col', class: of(at) }, column.title));
+  const head = columns.map((column, at) => element('th', { scope: 'col', class: of(at), 'aria-sort': column.sort }, column.title));
   const body = rows.map((row) => element('tr', {}, ...row.map((cell, at) => element('td', { class: of(at) }, cell))));
   const made = element('table', {},
     element('caption', { class: 'unseen' }, caption),

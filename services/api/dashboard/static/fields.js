@@ -14,6 +14,7 @@ export const FIELDS = {
   'experiment:landing': { title: 'Experiment landing', kind: 'text' },
   'experiment:checkout': { title: 'Experiment checkout', kind: 'text' },
   user_id: { title: 'User', kind: 'text' },
+  device_id: { title: 'Device id', kind: 'text' },
   duration_sec: { title: 'Duration (s)', kind: 'number' },
   events: { title: 'Events', kind: 'number' },
   revenue: { title: 'Revenue', kind: 'number' },

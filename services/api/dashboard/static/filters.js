@@ -20,9 +20,13 @@ function remove(at) {
 
 /** Add one, as a view does when a part of a chart is clicked. @param {any[]} filter */
 export function addFilter(filter) {
+  change({ filters: withFilter(read().filters, filter) });
+}
+
+/** Filters with one more, which is in them once. @param {any[]} filters @param {any[]} filter */
+export function withFilter(filters, filter) {
   const written = JSON.stringify(filter);
-  const others = read().filters.filter((other) => JSON.stringify(other) !== written);
-  change({ filters: [...others, filter] });
+  return [...filters.filter((other) => JSON.stringify(other) !== written), filter];
 }
 
 /** A filter in words. @param {any} filter @returns {string} */

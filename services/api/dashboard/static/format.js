@@ -10,13 +10,17 @@ export const number = (value) => whole.format(value);
 /** 12.3K of 12,345. @param {number} value */
 export const compact = (value) => (Math.abs(value) < 10_000 ? whole : short).format(value);
 
+/** 12.3 of 12.34. @param {number} value */
+export const decimal = (value) => tenth.format(value);
+
 /** @param {number} value 12.34 is 12.3 % */
 export const percent = (value) => `${tenth.format(value)} %`;
 
-/** @param {number | string} amount @param {string | null} currency three letters */
-export function money(amount, currency) {
+/** @param {number | string} amount @param {string | null} currency three letters @param {number} [digits] behind the point; else the currency's */
+export function money(amount, currency, digits) {
   if (!currency) return tenth.format(Number(amount));
-  return new Intl.NumberFormat(undefined, { style: 'currency', currency }).format(Number(amount));
+  const how = { style: /** @type {const} */ ('currency'), currency, minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return new Intl.NumberFormat(undefined, how).format(Number(amount));
 }
 
 /** 2.5 MB. @param {number} size */
@@ -54,6 +58,9 @@ export function lately(time, zone) {
 
 /** @param {string | number | Date} time @param {string} zone */
 export const day = (time, zone) => moment(time, zone, { dateStyle: 'medium' });
+
+/** November 2026. @param {string} date one of its dates */
+export const month = (date) => moment(date, 'UTC', { month: 'long', year: 'numeric' });
 
 /**
  * `2026-11-25T14:30:00` in a zone, for charts: plotly knows of no zones, and shows what it is given.

@@ -31,10 +31,17 @@ async function show() {
     if (!(error instanceof ApiProblem)) console.error(error);
   }
   if (signal.aborted) return;
-  main.replaceChildren(place);
+  replaceShown(place);
   main.classList.remove('waiting');
   main.removeAttribute('aria-busy');
   told.textContent = `${view.title} is shown`;
+}
+
+/** The keyboard goes on where it was, if that is there again. @param {HTMLElement} place */
+function replaceShown(place) {
+  const focused = main.contains(document.activeElement) && document.activeElement?.id;
+  main.replaceChildren(place);
+  if (focused) document.getElementById(focused)?.focus();
 }
 
 /** What there is to choose, and an address that says all that is chosen. */

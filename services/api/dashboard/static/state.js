@@ -1,8 +1,9 @@
 /**
  * What is shown, as the page's address says it: a link shows the same view to whoever opens it.
  *
- * @typedef {{site: string, window: string, range: string, zone: string, filters: any[]}} State
- * `site` is empty for all together; `range` a name, or two dates with a comma between; `filters` are those of /v1/query.
+ * @typedef {{site: string, window: string, range: string, zone: string, filters: any[], own: Record<string, string>}} State
+ * `site` is empty for all together; `range` a name, or two dates with a comma between; `filters` are those of /v1/query;
+ * `own` is what the view itself lets one choose, by the parameter's name.
  */
 
 export const RANGES = [
@@ -14,6 +15,7 @@ export const RANGES = [
   ['12mo', 'Last 12 months'],
 ];
 const TWO_DATES = /^\d{4}-\d\d-\d\d,\d{4}-\d\d-\d\d$/;
+const FRAME = ['site', 'window', 'range', 'zone', 'filters'];
 
 /** @returns {State} */
 export function read() {
@@ -24,6 +26,7 @@ export function read() {
     range: range(query.get('range')),
     zone: zone(query.get('zone')),
     filters: filters(query.get('filters')),
+    own: Object.fromEntries([...query].filter(([name]) => !FRAME.includes(name))),
   };
 }
 
@@ -64,17 +67,26 @@ export function written(state) {
   query.set('range', state.range);
   query.set('zone', state.zone);
   if (state.filters.length) query.set('filters', JSON.stringify(state.filters));
+  for (const [name, value] of Object.entries(state.own)) query.set(name, value);
   return `?${query}`;
 }
 
-/** The address of a view. @param {string} view @param {State} state */
-export function address(view, state) {
-  return `/${view}${written(state)}`;
+/** The address of a view; what was chosen within another is not its own. @param {string} view @param {State} state @param {Record<string, string>} [own] */
+export function address(view, state, own = {}) {
+  return `/${view}${written({ ...state, own })}`;
 }
 
-/** Show something else of the same view. @param {Partial<State>} changes */
+/** Show something else of the same view, from a list's first page on: `cursor` was of another list. @param {Partial<State>} changes */
 export function change(changes) {
-  open(location.pathname + written({ ...read(), ...changes }));
+  const now = read();
+  const { cursor, ...own } = now.own;
+  open(location.pathname + written({ ...now, own, ...changes }));
+}
+
+/** Choose something within the view; what is empty is chosen no more. @param {Record<string, string>} changes */
+export function choose(changes) {
+  const { cursor, ...own } = read().own;
+  change({ own: Object.fromEntries(Object.entries({ ...own, ...changes }).filter(([, value]) => value)) });
 }
 
 /** @param {string} where an address of the dashboard */

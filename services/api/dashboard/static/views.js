@@ -14,6 +14,11 @@
 /** @type {View[]} */
 export const VIEWS = [
   { path: 'live', title: 'Live', choices: ['site', 'window', 'zone'], load: () => import('./views/live.js') },
+  { path: 'overview', title: 'Overview', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/overview.js') },
+  { path: 'funnel', title: 'Funnel', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/funnel.js') },
+  { path: 'paths', title: 'Paths', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/paths.js') },
+  { path: 'retention', title: 'Retention', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/retention.js') },
+  { path: 'sessions', title: 'Sessions', choices: ['site', 'window', 'range', 'zone', 'filters'], load: () => import('./views/sessions.js') },
   { path: 'health', title: 'Health', choices: ['site', 'window', 'zone'], load: () => import('./views/health.js') },
 ];
 

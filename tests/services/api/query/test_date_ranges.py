@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.api.query.date_ranges import Comparison, InvalidRange, Stretch, compared, parse_zone, resolve
+from services.api.query.date_ranges import Comparison, InvalidRange, Stretch, compared, parse_zone, resolve, so_far
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 3, 31, 22, 30, tzinfo=UTC)  # in Berlin it is the 1st of April, 00:30
@@ -45,6 +45,21 @@ def test_a_range_is_a_stretch_of_the_zones_days(written: Any, begin: str, end: s
 )
 def test_a_stretch_is_compared_with_as_many_days(written: Any, comparison: Comparison, begin: str, end: str) -> None:
     assert shown(compared(resolve(written, BERLIN, NOW), comparison)) == (begin, end)
+
+
+@pytest.mark.parametrize(
+    ("until", "end"),
+    [
+        ("2026-03-25T23:00:00+01:00", "2026-03-26T00:00:00+01:00"),
+        ("2026-03-28T06:00:00+01:00", "2026-03-21T06:00:00+01:00"),
+        ("2026-03-29T06:00:00+02:00", "2026-03-22T05:00:00+01:00"),
+        ("2026-05-01T00:00:00+02:00", "2026-03-26T00:00:00+01:00"),
+    ],
+)
+def test_a_stretch_that_is_not_over_is_compared_with_as_much_as_has_passed(until: str, end: str) -> None:
+    stretch = resolve("7d", BERLIN, NOW)
+    found = so_far(compared(stretch, "previous_period"), stretch, datetime.fromisoformat(until))
+    assert shown(found) == ("2026-03-19T00:00:00+01:00", end)
 
 
 def test_the_day_on_which_the_clock_changes_has_23_hours() -> None:

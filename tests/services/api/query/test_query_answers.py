@@ -87,6 +87,19 @@ async def test_time_is_compared_bucket_by_bucket_and_empty_ones_are_there_if_ask
     assert [(row["metrics"], row["comparison"]["metrics"]) for row in earlier["results"]] == [([2], [1]), ([1], [0])]
 
 
+async def test_a_day_that_is_not_over_is_compared_with_as_much_of_the_one_before(ask: Ask, keep: Keep) -> None:  # noqa: F811
+    now = datetime.now(UTC).timestamp() - MIDNIGHT
+    await keep(visit(now - 1, "now"), *(visit(now - DAY + away, f"u{away}") for away in (-2, HOUR, 2 * HOUR)))
+    times = [datetime.fromtimestamp(MIDNIGHT + now + away, UTC).isoformat() for away in (-HOUR, DAY - HOUR)]
+
+    async def before(**more: Any) -> list[Any]:
+        found = await ask(metrics=["sessions"], date_range=times, include={"comparison": "previous_period", **more})
+        numbers: list[Any] = found["results"][0]["comparison"]["metrics"]
+        return numbers
+
+    assert (await before(), await before(so_far=True)) == ([3], [1])
+
+
 async def test_the_hour_that_comes_twice_is_two(ask: Ask, keep: Keep) -> None:  # noqa: F811
     end_of_summer = datetime(2025, 10, 26, 0, 30, tzinfo=UTC).timestamp() - MIDNIGHT
     await keep(visit(end_of_summer), visit(end_of_summer + HOUR))
