@@ -5,7 +5,7 @@ from typing import Any
 from clickloom.session import Session
 from clickloom.times import to_datetime
 
-_NOT_YET = ("bounced", "closed_by")  # that an open session does not have
+_NOT_YET = ("bounced", "closed_by", "revised_because")  # that an open session does not have
 
 
 def shown(window: str, session: Session) -> dict[str, Any]:
@@ -42,6 +42,7 @@ def shown(window: str, session: Session) -> dict[str, Any]:
         "bounced": session.bounced,
         "closed_by": session.closed_by,
         "version": session.version,
+        "revised_because": session.revised_because,
     }
 
 

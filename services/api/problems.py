@@ -19,6 +19,8 @@ MEDIA_TYPE = "application/problem+json"
 TOO_SLOW = (
     "PostgreSQL was stopped, for this took longer than QUERY_TIMEOUT: ask for less, as a shorter time, or raise it"
 )
+# What Pydantic says which kind of a union it has tried.
+_TYPES = frozenset({"str", "int", "float", "bool", "list", "dict", "none"})
 BUSY = "all connections to PostgreSQL are in use; ask again, or raise DATABASE_POOL"
 
 
@@ -75,7 +77,8 @@ def _field(place: Sequence[int | str]) -> str:
         return str(where)
     if where != "body":
         return str(parts[0])
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts[:3]).removeprefix(".")
+    members = (part for part in parts if isinstance(part, int) or (part.isidentifier() and part not in _TYPES))
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in members).removeprefix(".")
 
 
 def _message(fault: Mapping[str, Any], request: Request) -> str:

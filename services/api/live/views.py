@@ -9,6 +9,7 @@ import msgspec
 from clickloom.click import Details, device_type_of
 from clickloom.keys import split_key
 from clickloom.session import Session
+from clickloom.shown import shown
 from clickloom.times import iso
 from clickloom.wire import RecordBatch, Revoked
 from services.api.live.sources import Batches, Changelogs, Ticks
@@ -115,7 +116,7 @@ class SessionsView:
         if not revoked and not rows:
             return None
         left_out = {} if self.at_most is None else {"left_out": len(wanted) - len(rows)}
-        return _json({"revoked": revoked, "sessions": [self._shown(row) for row in rows], **left_out})
+        return _json({"revoked": revoked, "sessions": [shown(self.window, row) for row in rows], **left_out})
 
     def _wants(self, row: Session) -> bool:
         wanted: Iterable[str] = ("site_id", "user_id", "device_id", "device_type", "converted", "bounced")
@@ -125,36 +126,6 @@ class SessionsView:
 
     def _revoked(self, row: Revoked) -> dict[str, Any]:
         return {"session_uid": str(row.session_uid), "version": row.version, "begin_session": iso(row.begin_us)}
-
-    def _shown(self, row: Session) -> dict[str, Any]:
-        """As `GET /v1/sessions` shows it."""
-        steps = zip(row.path, row.path_offsets_us, strict=True)
-        return {
-            "session_uid": str(row.session_uid),
-            "session_id": row.session_id,
-            "window": self.window,
-            "site_id": row.site_id,
-            "user_id": row.user_id,
-            "device_id": row.device_id,
-            "device_type": row.device_type,
-            "timeagg": iso(row.timeagg_us),
-            "events": row.events,
-            "begin_navigation": row.begin_navigation,
-            "end_navigation": row.end_navigation,
-            "begin_session": iso(row.begin_us),
-            "end_session": iso(row.end_us),
-            "duration_sec": row.duration_sec,
-            "path": [{"event": event, "offset_ms": offset_us // 1_000} for event, offset_us in steps],
-            "path_truncated": row.path_truncated,
-            **{name: getattr(row.touch, name) for name in row.touch.__struct_fields__},
-            "converted": row.converted,
-            "orders": row.orders,
-            "revenue": format(row.revenue.normalize(), "f"),
-            "bounced": row.bounced,
-            "closed_by": row.closed_by,
-            "version": row.version,
-            "revised_because": row.revised_because,
-        }
 
 
 def _newest(rows: list[Session], at_most: int) -> list[Session]:

@@ -60,7 +60,7 @@ async def test_a_trigger_that_is_enabled_again_is_so_from_then_on(api: AsyncClie
     [
         ({"conditions": {}}, "conditions", "none is given; possible are bounced"),
         ({"conditions": {"bounced": "perhaps"}}, "conditions.bounced", "valid boolean"),
-        ({"conditions": {"colour": "red"}}, "conditions.colour", "Extra inputs"),
+        ({"conditions": {"colour": "red"}}, "conditions.colour", "not permitted"),
         ({"conditions": {"without": "a"}}, "conditions", "needs an `event`"),
         ({"on": "open"}, "conditions", "on open needs an absence"),
         ({"on": "soon"}, "on", "'closed' or 'open'"),
@@ -69,7 +69,7 @@ async def test_a_trigger_that_is_enabled_again_is_so_from_then_on(api: AsyncClie
         ({"url": "http://127.0.0.1:8080/"}, "url", "WEBHOOK_PRIVATE=on"),
         ({"url": "http://localhost/"}, "url", "WEBHOOK_PRIVATE=on"),
         ({"name": ""}, "name", "at least 1 character"),
-        ({"colour": "red"}, "colour", "Extra inputs"),
+        ({"colour": "red"}, "colour", "there are window, sites, on"),
     ],
 )
 async def test_a_trigger_that_can_be_none_is_refused_with_the_field_and_what_is_possible(

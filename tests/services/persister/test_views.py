@@ -40,11 +40,14 @@ COLUMNS = {
 @pytest.mark.parametrize("view", COLUMNS)
 async def test_a_view_has_the_originals_columns_in_their_order(select: Select, view: str) -> None:
     found = select(
-        "SELECT column_name FROM information_schema.columns WHERE table_name = %s ORDER BY ordinal_position", view
+        "SELECT column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name = %s ORDER BY ordinal_position",
+        view,
     )
     assert [name for (name,) in found] == COLUMNS[view]
     texts = select(
-        "SELECT data_type FROM information_schema.columns WHERE table_name = %s AND column_name LIKE 'partition%%'",
+        "SELECT data_type FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name = %s AND column_name LIKE 'partition%%'",
         view,
     )
     assert texts == [("text",)] * 4

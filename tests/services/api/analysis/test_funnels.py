@@ -240,7 +240,7 @@ def equal(answer: dict[str, Any], expected: tuple[list[int], list[float | None]]
         ({"breakdown": "experiment:a\0"}, "breakdown", ""),
         ({"order": "any"}, "order", "loose"),
         ({"limit": 0}, "limit", "greater"),
-        ({"colour": "red"}, "colour", "not permitted"),
+        ({"colour": "red"}, "colour", "there are site_id, window"),
         ({"filters": [["matches", "user_id", ["("]]]}, "filters", "parentheses"),
     ],
 )

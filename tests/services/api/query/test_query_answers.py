@@ -171,8 +171,8 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "no range": ({"date_range": "90d"}, "date_range", "12mo"),
     "no zone": ({"timezone": "Berlin"}, "timezone", "Europe/Berlin"),
     "no window": ({"window": "weeks"}, "window", "visits"),
-    "no member": ({"metric": ["sessions"]}, "metric", "not permitted"),
-    "no comparison": ({"include": {"comparison": "last_week"}}, "include", "previous_period"),
+    "no member": ({"metric": ["sessions"]}, "metric", "there are site_id, window, metrics"),
+    "no comparison": ({"include": {"comparison": "last_week"}}, "include.comparison", "previous_period"),
     "labels of no time": ({"include": {"time_labels": True}}, "include.time_labels", "time:day"),
     "too many labels": (
         {"dimensions": ["time:minute"], "include": {"time_labels": True}, "date_range": "30d"},
