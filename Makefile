@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help setup demo test test-compose coverage chaos bench lint format lock clean
+.PHONY: help setup demo test test-compose coverage chaos bench bench-quick lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -41,8 +41,12 @@ coverage: setup  ## which lines no test runs; what the services' processes run c
 chaos: setup  ## kill, pause and cut off everything for ten minutes; it must come out exact
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: setup  ## what each part does a second, over repeated runs
+bench: setup  ## what each part does, over repeated runs; kept for docs/performance.md, which is made anew
 	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench.report
+
+bench-quick: setup  ## a look at some parts, in three minutes; not kept
+	$(BIN)/python -m bench --quick --runs 1 $(ARGS)
 
 lint: setup  ## lint, types and import contracts
 	$(BIN)/ruff check .

@@ -1,46 +1,72 @@
-"""`make bench`: every figure, over repeated runs, with what they ran on."""
+"""`make bench`: every figure, over repeated runs, with what they ran on; kept for docs/performance.md."""
 
 import platform
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from bench import end_to_end, importing, ingest, live, persister, queries, sessionizer, window_core
-from bench.measure import show
+from bench import (
+    end_to_end,
+    from_file,
+    importing,
+    ingest,
+    latency,
+    live,
+    peers,
+    persister,
+    queries,
+    recovery,
+    results,
+    scaling,
+    sessionizer,
+    window_core,
+)
+from bench.measure import Figure, show
 from bench.stored import WEEKS_OF_A_YEAR
 from bench.workload import FULL, SMALL, A
 
-PARTS = {
-    "core": window_core,
-    "sessionizer": sessionizer,
-    "persister": persister,
-    "ingest": ingest,
-    "live": live,
-    "all": end_to_end,
-    "import": importing,
-    "queries": queries,
+PARTS: Mapping[str, Callable[..., list[Figure]]] = {
+    "core": window_core.measure,
+    "sessionizer": sessionizer.measure,
+    "from-file": from_file.measure,
+    "scaling": scaling.measure,
+    "persister": persister.measure,
+    "ingest": ingest.measure,
+    "latency": latency.measure,
+    "live": live.measure,
+    "recovery": recovery.measure,
+    "all": end_to_end.measure,
+    "import": importing.measure,
+    "queries": queries.measure,
 }
+# These take an hour together, and much disk: only if they are named.
+LARGE: Mapping[str, Callable[..., list[Figure]]] = {
+    "import-10-million": lambda _, runs: importing.measure(FULL, runs=runs),
+    "queries-10-million": partial(queries.measure, weeks=WEEKS_OF_A_YEAR),
+    "from-file-10-million": lambda _, runs: from_file.measure(FULL, runs=runs),
+    "peers": lambda _, runs: peers.measure(FULL, runs=runs),
+}
+QUICK = ("core", "sessionizer", "persister", "ingest", "all")
 
 
 def bench(
     runs: Annotated[int, typer.Option(min=1, help="repeated runs of each figure")] = 5,
-    quick: Annotated[bool, typer.Option(help="on the small workload")] = False,
-    only: Annotated[list[str] | None, typer.Option(help=f"one of {', '.join(PARTS)}; may be given again")] = None,
-    full_import: Annotated[bool, typer.Option(help="import 10 million clicks once, and nothing else")] = False,
-    full_queries: Annotated[bool, typer.Option(help="ask of 10 million sessions, and nothing else")] = False,
+    quick: Annotated[bool, typer.Option(help="some parts, on the small workload; not kept")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option(help=f"one of {', '.join([*PARTS, *LARGE])}; may be given again")
+    ] = None,
 ) -> None:
-    """Print what each part does a second of one core's time, and the whole on all cores."""
+    """Print what each part does a second of one core's time, and the whole on all cores; keep it in bench/results/."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
-    if full_import:
-        show(importing.measure(FULL, runs=1))
-        return
-    if full_queries:
-        show(queries.measure(A, runs=runs, weeks=WEEKS_OF_A_YEAR))
-        return
-    workload = SMALL if quick else A
-    chosen = [part for name, part in PARTS.items() if not only or name in only]
-    show([figure for part in chosen for figure in part.measure(workload, runs=runs)])
+    for part in only or (QUICK if quick else PARTS):
+        load = results.load_now()
+        figures = {**PARTS, **LARGE}[part](SMALL if quick else A, runs=runs)
+        show(figures)
+        if not quick:
+            results.keep(results.result(part, figures, runs=runs, load=load))
 
 
 if __name__ == "__main__":

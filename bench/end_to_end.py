@@ -28,7 +28,7 @@ def measure(workload: Workload, *, runs: int) -> list[Figure]:
     stagger window are closed, and written, all along. Counted from the first commit.
     """
     batches = workload.partitioned(PARTITIONS)
-    found = [_run(workload, batches) for _ in range(runs)]
+    found = [run(workload, batches) for _ in range(runs)]
     rates = [workload.clicks / took_s for took_s, _ in found]
     spent = [
         Figure(f"… {part}", "ns of CPU a click", [parts[part] / workload.clicks * 1e9 for _, parts in found])
@@ -37,8 +37,8 @@ def measure(workload: Workload, *, runs: int) -> list[Figure]:
     return [Figure("streams to Postgres, both windows", f"clicks/s, workload {workload.name}", rates), *spent]
 
 
-def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, dict[str, float]]:
-    """Seconds of wall time, and of CPU time by part."""
+def run(workload: Workload, batches: list[tuple[int, bytes]], *, processes: int = 1) -> tuple[float, dict[str, float]]:
+    """Seconds of wall time, and of CPU time by part. processes: of sessionizers, and of persisters."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))
         redis_url = stack.enter_context(embedded_valkey(folder / "valkey"))
@@ -48,15 +48,15 @@ def _run(workload: Workload, batches: list[tuple[int, bytes]]) -> tuple[float, d
         publish(redis, batches)
         settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "PARTITIONS": str(PARTITIONS)}
         parts = {
-            "Valkey": psutil.Process(redis.info("server")["process_id"]),
-            "Postgres": postmaster(folder / "postgres"),
-            "sessionizer": stack.enter_context(running_service("sessionizer", settings)),
-            "persister": stack.enter_context(running_service("persister", settings)),
+            "Valkey": [psutil.Process(redis.info("server")["process_id"])],
+            "Postgres": [postmaster(folder / "postgres")],
         }
+        for name in ("sessionizer", "persister"):
+            parts[name] = [stack.enter_context(running_service(name, settings)) for _ in range(processes)]
         await_condition(lambda: any(redis.exists(stream) for stream in CHANGELOGS), "the first commit")
-        began, before = time.monotonic(), {part: cpu_s(process) for part, process in parts.items()}
+        began, before = time.monotonic(), {part: sum(map(cpu_s, found)) for part, found in parts.items()}
         await_condition(lambda: all_read(redis, STREAMS), "the last click in Postgres", every_s=0.1)
         took_s = time.monotonic() - began
         with psycopg.connect(database_url) as database:
             assert database.execute("SELECT count(*) FROM clicks").fetchone() == (workload.clicks,)
-        return took_s, {part: cpu_s(process) - before[part] for part, process in parts.items()}
+        return took_s, {part: sum(map(cpu_s, found)) - before[part] for part, found in parts.items()}

@@ -50,9 +50,9 @@ def measure(_: Workload, *, runs: int) -> list[Figure]:
     figures = []
     for subscribers in (1, SUBSCRIBERS):
         found = [_run(subscribers) for _ in range(runs)]
-        name = f"click → SSE event, {subscribers:,} subscriber{'s' * (subscribers > 1)}"
-        figures.append(Figure(name, "ms, median", [median(took) for took, _ in found]))
-        figures.append(Figure("… 99 % within", "ms", [quantiles(took, n=100)[-1] for took, _ in found]))
+        to = f"{subscribers:,} subscriber{'s' * (subscribers > 1)}"
+        figures.append(Figure(f"click → SSE event, {to}", "ms, median", [median(took) for took, _ in found]))
+        figures.append(Figure(f"… 99 % within, {to}", "ms", [quantiles(took, n=100)[-1] for took, _ in found]))
         for part in ("api", "sessionizer"):
             figures.append(Figure(f"… {part}", "% of a core", [spent[part] * 100 for _, spent in found]))
     return figures

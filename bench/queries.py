@@ -65,6 +65,7 @@ def _numbers(port: int, weeks: int, runs: int) -> dict[str, list[float]]:
         for filtered, filters in FILTERS.items():
             for name, question in QUESTIONS.items():
                 times = _times(port, question, days, filters, weeks, runs)
+                found.setdefault("all questions", []).extend(times)
                 found.setdefault(f"{range_}, {filtered}", []).extend(times)
                 found.setdefault(f"… {name}, {filtered}", []).extend(times)
     return found

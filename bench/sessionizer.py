@@ -4,7 +4,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from redis import Redis
@@ -26,23 +26,32 @@ def measure(workload: Workload, *, runs: int) -> list[Figure]:
     """Clicks a second of CPU time, of the process alone and with Valkey's; bytes in Valkey a click, an open session."""
     batches = workload.batches()
     unit = f"clicks/s, workload {workload.name}"
-    alone, both, click_bytes, open_bytes = [], [], [], []
-    for _ in range(runs):
-        with _running() as (redis, valkey, sessionizer):
-            before_s, valkey_before_s = cpu_s(sessionizer), cpu_s(valkey)
-            _publish(redis, batches)
-            click_bytes.append(_memory(redis, KEYS.clicks(0)) / _clicks_kept(redis))
-            _await_read(redis)
-            took_s = cpu_s(sessionizer) - before_s
-            alone.append(workload.clicks / took_s)
-            both.append(workload.clicks / (took_s + cpu_s(valkey) - valkey_before_s))
-        open_bytes.append(_bytes_an_open_session(batches))
+    cuts = [cut(batches) for _ in range(runs)]
     return [
-        Figure("sessionizer, durable, per CPU-second", unit, alone),
-        Figure("… Valkey's CPU counted in", unit, both),
-        Figure("Valkey's memory, a click in full batches", "bytes", click_bytes),
-        Figure("Valkey's memory, an open session", "bytes", open_bytes),
+        Figure("sessionizer, durable, per CPU-second", unit, [workload.clicks / one.alone_s for one in cuts]),
+        Figure("… Valkey's CPU counted in", unit, [workload.clicks / one.both_s for one in cuts]),
+        Figure("Valkey's memory, a click in full batches", "bytes", [one.click_bytes for one in cuts]),
+        Figure("Valkey's memory, an open session", "bytes", [_bytes_an_open_session(batches) for _ in range(runs)]),
     ]
+
+
+class Cut(NamedTuple):
+    """CPU seconds of the process, and with Valkey's; bytes of a click in its stream."""
+
+    alone_s: float
+    both_s: float
+    click_bytes: float
+
+
+def cut(batches: list[bytes]) -> Cut:
+    """By a new process, until its last commit."""
+    with _running() as (redis, valkey, sessionizer):
+        before_s, valkey_before_s = cpu_s(sessionizer), cpu_s(valkey)
+        _publish(redis, batches)
+        click_bytes = _memory(redis, KEYS.clicks(0)) / _clicks_kept(redis)
+        _await_read(redis)
+        alone_s = cpu_s(sessionizer) - before_s
+        return Cut(alone_s, alone_s + cpu_s(valkey) - valkey_before_s, click_bytes)
 
 
 def _bytes_an_open_session(batches: list[bytes]) -> float:

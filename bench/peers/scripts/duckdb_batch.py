@@ -1,0 +1,28 @@
+"""DuckDB over the whole file: `duckdb_batch.py LINES OUT`, one thread. A limit, no stream."""
+
+import sys
+
+import duckdb
+
+lines, out = sys.argv[1:]
+database = duckdb.connect()
+database.execute("SET threads = 1")
+print("begin", flush=True)
+database.execute(f"""
+    COPY (
+        WITH clicks AS (
+            SELECT user_id, device_id, client_event, epoch_us(client_timestamp) AS at
+            FROM read_json('{lines}', format = 'newline_delimited', columns = {{event_id: 'VARCHAR',
+                user_id: 'VARCHAR', device_id: 'VARCHAR', client_event: 'VARCHAR', client_timestamp: 'TIMESTAMP'}})
+        ), begun AS (
+            SELECT *, coalesce(at - lag(at) OVER visitor > 1800000000, true) AS begins
+            FROM clicks WINDOW visitor AS (PARTITION BY user_id, device_id ORDER BY at)
+        ), numbered AS (
+            SELECT *, sum(begins::int) OVER (PARTITION BY user_id, device_id ORDER BY at ROWS UNBOUNDED PRECEDING) AS n
+            FROM begun
+        )
+        SELECT user_id, device_id, make_timestamp(min(at)), make_timestamp(max(at)), count(*),
+            arg_min(client_event, at), arg_max(client_event, at), max(at) - min(at)
+        FROM numbered GROUP BY user_id, device_id, n
+    ) TO '{out}' (FORMAT csv, HEADER false)""")
+print("end", flush=True)
