@@ -10,7 +10,7 @@ from starlette.routing import Route
 from clickloom.settings import Settings
 from services.api import health, ledger, open_sessions, persons, problems, status, triggers
 from services.api.access import AccessKeys
-from services.api.analysis import funnels, paths, retention
+from services.api.analysis import event_names, funnels, paths, retention
 from services.api.dashboard import routes as dashboard
 from services.api.dashboard import signin
 from services.api.ingest import native, pixel, script, tracker
@@ -38,7 +38,8 @@ def create_app(settings: Settings, *, stop: asyncio.Event) -> FastAPI:
     problems.install(app)
     app.add_middleware(PagesMaySend, access=access, paths=native.PATHS | tracker.PATHS | segment.PATHS)
     ways_in = (native, tracker, pixel, script, segment, kinesis)
-    questions = (query, open_sessions, sessions, timeline, funnels, paths, retention, sql, choices, ledger, live)
+    analysis = (event_names, funnels, paths, retention)
+    questions = (query, open_sessions, sessions, timeline, *analysis, sql, choices, ledger, live)
     for part in (*ways_in, *questions, status, triggers, persons, health, dashboard, signin, shop):
         app.include_router(part.router)
     _describe_write_keys(app)

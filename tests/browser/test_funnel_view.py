@@ -12,8 +12,9 @@ from playwright.async_api import Page
 from clickloom.settings import Settings
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import RANGE, chosen, looked_at, rows, settled, visits
+from tests.browser.known import DAY, MIDNIGHT, RANGE, chosen, looked_at, rows, settled, visits
 from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
+from tests.sessions import session
 
 STEPS = [{"event": ["beer_vitrine_nav", "beer_products"]}, {"event": ["beer_cart"]}, {"event": ["beer_checkout"]}]
 
@@ -60,6 +61,29 @@ async def test_without_a_choice_steps_lead_to_an_order(visit: Visit, filled: Asy
     names = await page.locator(".steps li > input").evaluate_all("inputs => inputs.map(input => input.value)")
     assert names == ["beer_vitrine_nav", "beer_products", "beer_cart", "beer_checkout"]
     assert (await counts(page))[0] > 0
+
+
+@pytest.fixture
+async def unknown_site(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
+    """Of none of the shop's events, and with some that are neither a session's first nor its last."""
+    ways = [["open", "read", "write", "send"]] * 3 + [["open", "read", "leave"]] * 2
+    await keep(*(session(MIDNIGHT + DAY + at, user=f"u{at}", path=way) for at, way in enumerate(ways)))
+    async with serving(settings) as client:
+        yield client
+
+
+async def test_of_a_site_that_is_not_known_steps_are_its_usual_events_in_their_order(
+    visit: Visit, unknown_site: AsyncClient
+) -> None:
+    page = await looked_at(visit, unknown_site, "funnel")
+    steps = page.locator(".steps li > input")
+    assert await steps.evaluate_all("all => all.map(input => input.value)") == ["open", "read", "write", "send"]
+    assert await counts(page) == [5, 5, 3, 3]
+    offered = await page.locator("#known-events option").evaluate_all("all => all.map(option => option.value)")
+    assert offered == ["open", "read", "send", "write", "leave"]
+    await page.click("#add-step")
+    await settled(page)
+    assert await steps.last.input_value() == "leave"
 
 
 async def test_steps_are_changed_by_the_keyboard_and_a_link_shows_the_same(visit: Visit, filled: AsyncClient) -> None:

@@ -87,3 +87,15 @@ RETENTION_ANSWER: dict[str, Any] = {
     "as_of": AS_OF,
     "query": {**_SCOPE, "period": "week", "periods": 12, "returning_event": None, "first": "ever"},
 }
+
+EVENT_NAMES: dict[str, Any] = {"date_range": "7d", "limit": 2}
+EVENT_NAMES_ANSWER: dict[str, Any] = {
+    "events": [
+        {"event": "beer_vitrine_nav", "sessions": 11904, "place": 1.21},
+        {"event": "beer_products", "sessions": 9317, "place": 2.35},
+    ],
+    "truncated": True,
+    "sessions": 20000,
+    "as_of": AS_OF,
+    "query": {**_SCOPE, "limit": 2},
+}

@@ -1,32 +1,35 @@
-/** The names of events, to choose from. */
+/**
+ * The events that occur, to choose from.
+ *
+ * @typedef {{event: string, sessions: number, place: number}} Known  `place`: where in its sessions it first comes, on average
+ */
 
 import { element } from './elements.js';
-import { asked } from './question.js';
+import { compact } from './format.js';
+import { question } from './question.js';
 
-const MOST = 50;
 export const EVENT_LIST = 'known-events';
 
 /**
- * Those that sessions of the range begin and end with, the most frequent first, whatever is filtered by. None if that
- * cannot be told: names can be typed as well.
+ * Those of the range's newest sessions, the most frequent first, whatever is filtered by. None if that cannot be told:
+ * names can be typed as well.
  *
- * @param {import('./views.js').Context} context @returns {Promise<string[]>}
+ * @param {import('./views.js').Context} context @returns {Promise<Known[]>}
  */
-export async function knownEvents(context) {
-  const everything = { ...context, state: { ...context.state, filters: [] } };
-  const lists = await Promise.all(['begin_navigation', 'end_navigation'].map(async (field) => {
-    const { results } = await asked(everything, { metrics: ['sessions'], dimensions: [field], limit: MOST });
-    return results.map((/** @type {any} */ row) => row.dimensions[0]);
-  })).catch((error) => {
-    if (context.signal.aborted) throw error;
+export async function knownEvents({ state, ask, signal }) {
+  try {
+    const body = question({ ...state, filters: [] }, {});
+    return (await ask('/v1/event-names', { method: 'POST', body })).events;
+  } catch (error) {
+    if (signal.aborted) throw error;
     return [];
-  });
-  return [...new Set(lists.flat())];
+  }
 }
 
-/** What inputs with `list: EVENT_LIST` suggest. @param {string[]} names */
-export function eventList(names) {
-  return element('datalist', { id: EVENT_LIST }, ...names.map((value) => element('option', { value })));
+/** What inputs with `list: EVENT_LIST` suggest. @param {Known[]} events */
+export function eventList(events) {
+  return element('datalist', { id: EVENT_LIST }, ...events.map(({ event, sessions }) =>
+    element('option', { value: event, label: `${event} (${compact(sessions)} sessions)` })));
 }
 
 /** Several names stand with | between them. @param {string} text */

@@ -1,9 +1,10 @@
-"""The examples of funnels, paths and retention in the API's description."""
+"""The examples of funnels, paths, retention and the names of events in the API's description."""
 
 import pytest
 from httpx import AsyncClient
 from pydantic import BaseModel
 
+from services.api.analysis.event_names import EventNamesAnswer
 from services.api.analysis.funnels import FunnelAnswer
 from services.api.analysis.paths import PathsAnswer
 from services.api.analysis.retention import RetentionAnswer
@@ -12,7 +13,12 @@ from tests.services.api.test_description import description
 
 @pytest.mark.parametrize(
     ("path", "kind"),
-    [("/v1/funnels", FunnelAnswer), ("/v1/paths", PathsAnswer), ("/v1/retention", RetentionAnswer)],
+    [
+        ("/v1/funnels", FunnelAnswer),
+        ("/v1/paths", PathsAnswer),
+        ("/v1/retention", RetentionAnswer),
+        ("/v1/event-names", EventNamesAnswer),
+    ],
 )
 async def test_the_examples_are_what_is_asked_and_answered(api: AsyncClient, path: str, kind: type[BaseModel]) -> None:
     document = await description(api)

@@ -4,16 +4,16 @@ import { choice, element, option } from '../elements.js';
 import { EVENT_LIST, namesIn } from '../events.js';
 import { FIELDS, titleOf } from '../fields.js';
 import { choose } from '../state.js';
-import { chooseSteps, LEAST, MOST } from './steps.js';
+import { anotherStep, chooseSteps, LEAST, MOST } from './steps.js';
 
 const WITHIN = [['', 'one session'], ['1h', 'an hour, of a user'], ['24h', 'a day, of a user'], ['7d', '7 days, of a user'], ['30d', '30 days, of a user']];
 const CLICK_FIELDS = ['page_url', 'referrer', 'utm_source', 'utm_medium', 'utm_campaign', 'device_type', 'revenue'];
 const BREAKDOWNS = ['device_type', 'utm_source', 'utm_campaign', 'referrer_host', 'entry_page', 'begin_navigation', 'experiment:landing', 'experiment:checkout'];
 
-/** @param {import('./steps.js').Step[]} steps @param {import('../state.js').State} state */
-export function editor(steps, { own }) {
+/** @param {import('./steps.js').Step[]} steps @param {import('../events.js').Known[]} known @param {import('../state.js').State} state */
+export function editor(steps, known, { own }) {
   const full = steps.length === MOST;
-  const add = element('button', { id: 'add-step', type: 'button', disabled: full, onclick: () => added(steps) }, '+ Step');
+  const add = element('button', { id: 'add-step', type: 'button', disabled: full, onclick: () => chooseSteps([...steps, anotherStep(steps, known)]) }, '+ Step');
   return element('div', { class: 'funnel-editor' },
     element('ol', { class: 'steps' }, ...steps.map((step, at) => stepFields(step, at, steps))),
     element('div', { class: 'pages' }, add, full && element('span', { class: 'quiet' }, `${MOST} steps at the most`)),
@@ -28,11 +28,6 @@ export function editor(steps, { own }) {
 /** @param {string} name */
 function choosing(name) {
   return (/** @type {Event} */ event) => choose({ [name]: /** @type {HTMLSelectElement} */ (event.target).value });
-}
-
-/** @param {import('./steps.js').Step[]} steps */
-function added(steps) {
-  chooseSteps([...steps, { event: [steps[steps.length - 1].event[0]] }]);
 }
 
 /** @param {import('./steps.js').Step} step @param {number} at @param {import('./steps.js').Step[]} steps */

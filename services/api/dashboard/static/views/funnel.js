@@ -12,14 +12,14 @@ import { question } from '../question.js';
 /** @param {HTMLElement} place @param {import('../views.js').Context} context */
 export async function show(place, context) {
   const { state, ask } = context;
-  const names = knownEvents(context);
-  const steps = chosenSteps(state) || likelySteps(await names);
+  const known = knownEvents(context);
+  const steps = chosenSteps(state) || likelySteps(await known);
   if (steps.length < LEAST) return void place.append(heading(), nothing());
   const { order, within, breakdown } = state.own;
   const body = question(state, { steps, ...(order && { order }), ...(within && { within }), ...(breakdown && { breakdown }) });
   const funnel = await ask('/v1/funnels', { method: 'POST', body });
-  place.append(heading(funnel, state), eventList(await names),
-    element('div', { class: 'grid' }, card('Steps', 'third', editor(steps, state)), bars(funnel), groups(funnel, titleOf(breakdown || ''))),
+  place.append(heading(funnel, state), eventList(await known),
+    element('div', { class: 'grid' }, card('Steps', 'third', editor(steps, await known, state)), bars(funnel), groups(funnel, titleOf(breakdown || ''))),
     ...notes(funnel));
   place.querySelector('.title')?.after(summary(funnel));
 }
