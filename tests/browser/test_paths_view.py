@@ -12,7 +12,7 @@ from tests.browser.conftest import Visit
 from tests.browser.known import RANGE, chosen, looked_at, rows, settled, visits
 from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
 
-WORDS = {"exit": "left", "entry": "came in", "other": "other events", "cut": "beyond 100 events"}
+WORDS = {"exit": "session ends", "entry": "session begins", "other": "other events", "cut": "beyond 100 events"}
 
 
 @pytest.fixture

@@ -70,3 +70,37 @@ async def test_everybody_can_use_it(visit: Visit, filled: AsyncClient, scheme: A
     page = await looked_at(visit, filled, "retention", range=",".join(DATES))
     await page.emulate_media(color_scheme=scheme)
     assert await faults(page) == []
+
+
+GRID = """async () => {
+    const { grid } = await import('/app/retention/grid.js');
+    const cohorts = [
+        {cohort: '2026-01-30', size: 10, returned: [10, 4, 1]},
+        {cohort: '2026-01-31', size: 10, returned: [10, 0]},
+        {cohort: '2026-02-01', size: 5, returned: [5]},
+    ];
+    document.querySelector('main').replaceChildren(...grid(cohorts, 'day', '2026-02-01'));
+}"""
+
+
+async def test_a_day_that_is_not_over_is_told_so_and_does_not_lower_all(visit: Visit, filled: AsyncClient) -> None:
+    page = await looked_at(visit, filled, "retention", range=",".join(DATES))
+    await page.evaluate(GRID)
+    all_, first, second, third = await rows(page, ".retention")
+    assert all_[3:] == ["40.0 %, 4 of 10 users", ""]
+    assert first[3:] == ["40.0 %, 4 of 10 users", "10.0 %, 1 of 10 users so far"]
+    assert (second[3], third[2]) == ("0.0 %, 0 of 10 users so far", "100.0 %, 5 of 5 users so far")
+    assert await page.locator(".so-far").count() == 3
+    assert "up to 40.0 %" in await page.inner_text("main .quiet")
+
+
+@pytest.mark.parametrize("view", ["funnel", "paths", "retention"])
+@pytest.mark.parametrize("width", [320, 390])
+async def test_on_a_phone_nothing_is_wider_than_the_page(
+    visit: Visit, filled: AsyncClient, view: str, width: int
+) -> None:
+    page = await looked_at(visit, filled, view, range="2025-03-20,2025-03-29", period="day")
+    await page.set_viewport_size({"width": width, "height": 800})
+    await settled(page)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= width
+    assert await page.locator("nav.views").evaluate("nav => nav.scrollWidth <= nav.clientWidth")

@@ -1,11 +1,13 @@
 /** Paths as a Sankey diagram, from left to right as time goes. */
 
 import { chart, literal } from '../charts.js';
+import { element } from '../elements.js';
 import { number, percent } from '../format.js';
 
 /** @type {Record<string, string>} */
-const WORDS = { exit: 'left', entry: 'came in', other: 'other events', cut: 'beyond 100 events' };
+const WORDS = { exit: 'session ends', entry: 'session begins', other: 'other events', cut: 'beyond 100 events' };
 const ROW_PX = 34;
+const LEVEL_PX = 165; // a name's room; what is narrower is scrolled
 
 /** @param {any} node */
 export const wordsOf = (node) => node.event ?? WORDS[node.kind];
@@ -18,7 +20,7 @@ export function sankey(paths, backwards, chosen) {
     const [source, target] = backwards ? [link.target, link.source] : [link.source, link.target];
     return { source: at.get(source), target: at.get(target), sessions: link.sessions };
   });
-  return chart({
+  const diagram = chart({
     title: 'Paths of sessions',
     height: Math.max(320, ROW_PX * tallest(nodes)),
     traces: (colours) => [trace(nodes, flows, backwards, tones(nodes, colours), colours)],
@@ -29,6 +31,14 @@ export function sankey(paths, backwards, chosen) {
       number(flow.sessions), percent(100 * flow.sessions / sessions)]),
     onclick: (point) => point.pointNumber !== undefined && point.sourceLinks && nodes[point.pointNumber].event && chosen(nodes[point.pointNumber].event),
   });
+  return wide(diagram, LEVEL_PX * (Math.max(...nodes.map(({ level }) => level)) + 1));
+}
+
+/** Not narrower than that: its place is scrolled. @param {HTMLElement} diagram @param {number} least px */
+function wide(diagram, least) {
+  const plot = /** @type {HTMLElement} */ (diagram.querySelector('.plot'));
+  plot.style.minWidth = `${least}px`;
+  return element('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'The diagram of paths' }, diagram);
 }
 
 /** The most nodes of a level. @param {any[]} nodes */

@@ -2,9 +2,10 @@
 
 import { card, choice, element, empty, option } from '../elements.js';
 import { EVENT_LIST, eventList, knownEvents } from '../events.js';
-import { day, moment, month, number, percent } from '../format.js';
+import { local, moment } from '../format.js';
 import { question } from '../question.js';
 import { unitOf } from '../ranges.js';
+import { grid } from '../retention/grid.js';
 import { choose } from '../state.js';
 
 const PERIODS = [['day', 'Day'], ['week', 'Week'], ['month', 'Month']];
@@ -21,7 +22,7 @@ export async function show(place, context) {
   const as_of = found.as_of && element('p', { class: 'quiet' }, `Complete up to ${moment(found.as_of, state.zone)}`);
   place.append(element('div', { class: 'title' }, element('h1', {}, 'Retention'), as_of), eventList(await names),
     element('div', { class: 'grid' }, card('What is looked at', '', controls(period, state)),
-      found.cohorts.length ? card('Users who come back', '', grid(found.cohorts, period), note(period)) : nobody()));
+      found.cohorts.length ? card('Users who come back', '', grid(found.cohorts, period, found.as_of && local(found.as_of, state.zone).slice(0, 10))) : nobody()));
 }
 
 /** @param {string} range */
@@ -40,48 +41,6 @@ function controls(period, { own }) {
       id: 'returning', value: own.event || '', list: EVENT_LIST, placeholder: 'any session', autocomplete: 'off', onchange: choosing('event') })),
     choice('New are', [option('', 'users never seen before', own.first || ''), option('range', 'users first seen in this time', own.first || '')],
       { id: 'first', onchange: choosing('first') }));
-}
-
-/** @param {any[]} cohorts @param {string} period */
-function grid(cohorts, period) {
-  const width = Math.max(...cohorts.map(({ returned }) => returned.length));
-  const later = Array.from({ length: width }, (_, at) => at);
-  const title = PERIODS.find(([name]) => name === period)?.[1] ?? '';
-  const head = [title, 'Users', ...later.map((at) => (at ? `+${at}` : `${title} 0`))];
-  const rows = cohorts.map(({ cohort, size, returned }) => element('tr', {},
-    element('th', { scope: 'row' }, period === 'month' ? month(cohort) : day(cohort, 'UTC')),
-    element('td', { class: 'number' }, number(size)),
-    ...later.map((at) => cell(returned[at], size))));
-  return element('div', { class: 'scroll', tabindex: '0', role: 'region', 'aria-label': 'Retention' },
-    element('table', { class: 'retention' },
-      element('caption', { class: 'unseen' }, `Share of users with a session so many ${period}s after their first`),
-      element('thead', {}, element('tr', {}, ...head.map((words, at) => element('th', { scope: 'col', class: at && 'number' }, words)))),
-      element('tbody', {}, average(cohorts, later), ...rows)));
-}
-
-/** Of all cohorts that have come so far, together. @param {any[]} cohorts @param {number[]} later */
-function average(cohorts, later) {
-  const sum = (/** @type {number[]} */ values) => values.reduce((all, value) => all + value, 0);
-  return element('tr', { class: 'all' },
-    element('th', { scope: 'row' }, 'All'), element('td', { class: 'number' }, number(sum(cohorts.map(({ size }) => size)))),
-    ...later.map((at) => {
-      const there = cohorts.filter(({ returned }) => at < returned.length);
-      return cell(sum(there.map(({ returned }) => returned[at])), sum(there.map(({ size }) => size)));
-    }));
-}
-
-/** @param {number | undefined} users @param {number} size */
-function cell(users, size) {
-  if (users === undefined || !size) return element('td', {});
-  const share = 100 * users / size;
-  const told = `${number(users)} of ${number(size)} users`;
-  return element('td', { class: 'number share-of', style: `--share: ${share.toFixed(1)}%`, title: told },
-    percent(share), element('span', { class: 'unseen' }, `, ${told}`));
-}
-
-/** @param {string} period */
-function note(period) {
-  return element('p', { class: 'quiet' }, `The first and the last ${period} may be in the chosen time only in part.`);
 }
 
 function nobody() {
