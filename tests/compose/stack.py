@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,9 @@ class Stack:
     def up(self, *arguments: str) -> None:
         """Up and healthy."""
         self.compose("up", "-d", "--wait", "--wait-timeout", "180", *arguments)
+
+    def close(self) -> None:
+        self._web.close()
 
     def down(self) -> None:
         """With all that it holds."""
@@ -166,12 +169,12 @@ class Stack:
 @contextmanager
 def stack(folder: Path, *, project: str, files: tuple[str, ...] = ("docker-compose.yml",)) -> Iterator[Stack]:
     """Nothing of it is there before, nor afterwards."""
-    made = Stack(folder, project=project, files=files)
-    made.down()
-    try:
-        yield made
-    finally:
+    with closing(Stack(folder, project=project, files=files)) as made:
         made.down()
+        try:
+            yield made
+        finally:
+            made.down()
 
 
 def _free_port() -> int:

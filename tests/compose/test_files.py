@@ -1,6 +1,7 @@
 """Every combination of Compose's files is one that Compose takes."""
 
 import itertools
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,11 @@ COMBINATIONS = [chosen for count in range(len(OVERRIDES) + 1) for chosen in iter
 
 @pytest.mark.parametrize("overrides", COMBINATIONS, ids="+".join)
 def test_a_combination_is_valid(overrides: tuple[str, ...], tmp_path: Path) -> None:
-    stack = Stack(tmp_path, project="clickloom-files", files=("docker-compose.yml", *overrides))
-    stack.compose("--profile", "*", "config", "--quiet")
+    with closing(Stack(tmp_path, project="clickloom-files", files=("docker-compose.yml", *overrides))) as stack:
+        stack.compose("--profile", "*", "config", "--quiet")
 
 
 def test_without_passwords_nothing_is_started(tmp_path: Path) -> None:
-    stack = Stack(tmp_path, project="clickloom-files")
-    (tmp_path / "env").write_text("")
-    assert "set it in .env" in stack.run("docker", "compose", "config", "--quiet", fails=True)
+    with closing(Stack(tmp_path, project="clickloom-files")) as stack:
+        (tmp_path / "env").write_text("")
+        assert "set it in .env" in stack.run("docker", "compose", "config", "--quiet", fails=True)
