@@ -27,7 +27,7 @@ demo: .venv/ready  ## the whole system with generated traffic
 	AUTH=off $(BIN)/clickloom up --demo
 
 test: setup  ## all tests, on both cores
-	$(BIN)/pytest -n auto $(ARGS)
+	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
 
 test-compose: setup  ## build the image and try docker-compose.yml; needs a Docker Engine
 	.ci/with-engine $(BIN)/pytest tests/compose -m compose $(ARGS)
