@@ -1,6 +1,8 @@
 # Everything a person types. A fresh machine needs Python >= 3.11 with pip, and make.
 PYTHON ?= python3
 BIN := .venv/bin
+# One more than there are cores: many tests wait for processes that they have started.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
 .PHONY: help setup demo test test-compose coverage chaos bench bench-quick lint format lock clean
 
@@ -26,15 +28,15 @@ setup: .venv/dev  ## the virtual environment, with everything pinned by hash
 demo: .venv/ready  ## the whole system with generated traffic
 	AUTH=off $(BIN)/clickloom up --demo
 
-test: setup  ## all tests, on both cores
-	$(BIN)/pytest -n auto --dist worksteal $(ARGS)
+test: setup  ## all tests
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-compose: setup  ## build the image and try docker-compose.yml; needs a Docker Engine
 	.ci/with-engine $(BIN)/pytest tests/compose -m compose $(ARGS)
 
 coverage: setup  ## which lines no test runs; what the services' processes run counts
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto $(ARGS)
+	$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

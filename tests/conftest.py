@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
+import hypothesis
 import psycopg
 import pytest
 from redis.asyncio import Redis
@@ -23,6 +24,10 @@ from services.cli.embedded import embedded_postgres, embedded_valkey
 from tests.processes import Start, starting
 
 Select = Callable[..., list[tuple[Any, ...]]]
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 @dataclass(frozen=True)
