@@ -19,7 +19,7 @@ async def shop(settings: Settings) -> AsyncIterator[AsyncClient]:
 
 
 async def test_a_visit_from_the_vitrine_to_the_order_is_told_by_the_names_of_the_original(
-    visit: Visit, shop: AsyncClient, arrived: Arrived
+    shop: AsyncClient, visit: Visit, arrived: Arrived
 ) -> None:
     page = await visit.page(f"{shop.base_url}/shop?utm_source=letter")
     landing = await page.evaluate("document.body.dataset.landing")
@@ -68,14 +68,14 @@ async def test_a_click_is_in_the_stream_within_a_moment_and_the_bar_leads_to_the
 @pytest.mark.parametrize(
     "path", ["/a", "/b", "/products", "/selection/cider", "/products/zitronat", "/cart", "/checkout"]
 )
-async def test_all_can_use_it_on_a_phone_too(visit: Visit, shop: AsyncClient, path: str, width: int) -> None:
+async def test_all_can_use_it_on_a_phone_too(shop: AsyncClient, visit: Visit, path: str, width: int) -> None:
     page = await visit.page(f"{shop.base_url}/shop{path}")
     await page.set_viewport_size({"width": width, "height": 800})
     assert await faults(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-async def test_a_cart_is_emptied_again(visit: Visit, shop: AsyncClient) -> None:
+async def test_a_cart_is_emptied_again(shop: AsyncClient, visit: Visit) -> None:
     page = await visit.page(f"{shop.base_url}/shop/products/coalhole")
     await page.click("text=Into the cart")
     await page.goto(f"{shop.base_url}/shop/cart")

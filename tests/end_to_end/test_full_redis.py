@@ -118,7 +118,7 @@ async def test_what_was_accepted_is_kept_until_it_is_read_and_then_ingest_opens_
 async def test_a_generator_that_has_to_wait_keeps_its_truth(
     small: Settings, start: Start, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = {"REDIS_URL": small.redis_url, "REDIS_HIGH_WATER": "8MB", "WINDOWS": "visits = session(gap=30m)"}
+    environment = {"REDIS_URL": small.redis_url, "REDIS_HIGH_WATER": "6MB", "WINDOWS": "visits = session(gap=30m)"}
     file = tmp_path / "truth.jsonl"
     generator = start(
         "generator", "--rate", "30", "--count", "60", "--history", "6h", "--truth", str(file),

@@ -62,9 +62,10 @@ async function drawn(plot, made, onclick) {
 
 /** Draw when the place has a width, and again when that or the theme changes; end with the place. */
 function whenShown(/** @type {HTMLElement} */ plot, /** @type {() => void} */ draw) {
-  let width = 0;
+  let [width, there] = [0, false];
   const sizes = new ResizeObserver(() => {
-    if (!plot.isConnected) return ended();
+    if (!plot.isConnected) return void (there && ended()); // some browsers tell also of what is not on the page yet
+    there = true;
     if (plot.clientWidth === width) return;
     width = plot.clientWidth;
     draw();
