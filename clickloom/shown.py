@@ -5,7 +5,7 @@ from typing import Any
 from clickloom.session import Session
 from clickloom.times import to_datetime
 
-_NOT_YET = ("bounced", "closed_by", "revised_because")  # that an open session does not have
+NOT_YET = ("bounced", "closed_by", "revised_because")  # that an open session does not have
 
 
 def shown(window: str, session: Session) -> dict[str, Any]:
@@ -48,5 +48,5 @@ def shown(window: str, session: Session) -> dict[str, Any]:
 
 def shown_open(window: str, session: Session, watermark_us: int) -> dict[str, Any]:
     """The members of a session that is open, as it stands."""
-    members = {name: value for name, value in shown(window, session).items() if name not in _NOT_YET}
+    members = {name: value for name, value in shown(window, session).items() if name not in NOT_YET}
     return {**members, "watermark": to_datetime(watermark_us)}

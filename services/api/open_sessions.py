@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from redis.exceptions import RedisError
 
 from clickloom.open_sessions import OpenSession, Place, Wanted
-from clickloom.shown import shown_open
+from clickloom.shown import NOT_YET, shown_open
 from clickloom.times import SECOND_US, to_datetime
 from services.api.problems import Problem, documented, documented_parameter, wrong_parameter
-from services.api.query.session_answers import PathStep
+from services.api.query.session_answers import EXAMPLE, PathStep
 from services.api.query.session_filters import Name
 from services.api.query.windows import check_window
 from services.api.readers import UNREADABLE, Readable, one_site
@@ -24,34 +24,9 @@ from services.api.resources import resources_of
 router = APIRouter(tags=["query"])
 
 _EXAMPLE: dict[str, JsonValue] = {
-    "session_uid": "53b41eea-6b8a-d662-2faf-95a40b777597",
-    "session_id": "64_COM1614358320",
-    "window": "visits",
-    "site_id": "default",
-    "user_id": "64",
-    "device_id": "computer",
-    "device_type": "computer",
-    "timeagg": "2021-02-26T16:52:00Z",
-    "events": 2,
-    "begin_navigation": "beer_vitrine_nav",
-    "end_navigation": "beer_cart",
-    "begin_session": "2021-02-26T16:52:05.250000Z",
-    "end_session": "2021-02-26T16:54:05.250000Z",
-    "duration_sec": 120,
-    "path": [{"event": "beer_vitrine_nav", "offset_ms": 0}, {"event": "beer_cart", "offset_ms": 120000}],
-    "path_truncated": False,
-    "entry_url": "/vitrine",
-    "referrer": "https://search.example/",
-    "utm_source": "newsletter",
-    "utm_medium": "email",
-    "utm_campaign": "spring",
-    "experiments": {"button": "red"},
-    "converted": False,
-    "orders": 0,
-    "revenue": "0",
-    "currency": None,
+    **{name: value for name, value in EXAMPLE.items() if name not in NOT_YET},
     "version": 0,
-    "watermark": "2021-02-26T17:01:40Z",
+    "watermark": "2021-02-26T16:56:40Z",
 }
 _TOO_SLOW = "reading the open sessions took longer than QUERY_TIMEOUT; ask again, or raise it"
 _AWAY = "Redis does not answer; ask again"

@@ -51,13 +51,17 @@ class Resources:
     partitions: int
     stream_retention_us: int
     redis_high_water: Amount
-    windows: tuple[str, ...]
     demo_shop: bool
     future_bound_us: int
     query_timeout_s: float
     window_definitions: tuple[Window, ...]
     webhook_private: bool
     sessions_of_bots: bool
+
+    @property
+    def windows(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(window.name for window in self.window_definitions)
 
 
 class State(TypedDict):
@@ -72,7 +76,6 @@ def resources_of(request: Request) -> Resources:
 def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  # type: ignore[no-untyped-def]  # FastAPI's own type of a lifespan is private
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        keys = Keys(settings.namespace)
         engine = open_database(
             settings.database_url,
             application_name="clickloom-api",
@@ -80,46 +83,43 @@ def lifespan_of(settings: Settings, stop: asyncio.Event, access: AccessKeys):  #
             statement_timeout_us=settings.query_timeout_us,
         )
         async with open_redis(settings.redis_url) as redis:
-            publisher = Publisher(
-                redis, keys=keys, partitions=settings.partitions, durable=settings.ingest_durability == "disk"
-            )
-            pressure = Pressure(redis, settings.redis_high_water)
-            windows = tuple(window.name for window in settings.parsed_windows())
-            live = Feeds(redis, keys=keys, partitions=settings.partitions, windows=windows)
-            async with pressure.watched(), access.watched(engine), live.running(stop):
-                resources = Resources(
-                    redis=redis,
-                    engine=engine,
-                    pressure=pressure,
-                    publisher=publisher,
-                    lingering=LingeringPublisher(publisher),
-                    visitors=DailyVisitors(redis, keys),
-                    live=live,
-                    open_sessions=OpenSessions(
-                        redis, keys=keys, partitions=settings.partitions, rules=settings.rules()
-                    ),
-                    access=access,
-                    sign_ins=SignIns(redis, keys, lasts_us=settings.sign_in_us),
-                    limits=Limits(
-                        key=parse_quota(settings.rate_limit_key), address=parse_quota(settings.rate_limit_address)
-                    ),
-                    sign_in_attempts=Limiter(SIGN_IN_ATTEMPTS),
-                    signing_keys=settings.kinesis_keys,
-                    keys=keys,
-                    partitions=settings.partitions,
-                    stream_retention_us=settings.stream_retention_us,
-                    redis_high_water=settings.redis_high_water,
-                    windows=windows,
-                    demo_shop=settings.demo_shop,
-                    privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
-                    future_bound_us=settings.future_bound_us,
-                    sql=SqlReader(settings.database_url, timeout_us=settings.query_timeout_us),
-                    query_timeout_s=settings.query_timeout_us / SECOND_US,
-                    window_definitions=settings.parsed_windows(),
-                    webhook_private=settings.webhook_private == "on",
-                    sessions_of_bots=settings.sessions_of_bots,
-                )
-                yield {"resources": resources}
+            found = _resources(settings, redis, engine, access)
+            async with found.pressure.watched(), access.watched(engine), found.live.running(stop):
+                yield {"resources": found}
         await engine.dispose()
 
     return lifespan
+
+
+def _resources(settings: Settings, redis: Redis, engine: AsyncEngine, access: AccessKeys) -> Resources:
+    keys, partitions, windows = Keys(settings.namespace), settings.partitions, settings.parsed_windows()
+    publisher = Publisher(redis, keys=keys, partitions=partitions, durable=settings.ingest_durability == "disk")
+    names = tuple(window.name for window in windows)
+    key_quota, address_quota = parse_quota(settings.rate_limit_key), parse_quota(settings.rate_limit_address)
+    return Resources(
+        redis=redis,
+        engine=engine,
+        pressure=Pressure(redis, settings.redis_high_water),
+        publisher=publisher,
+        lingering=LingeringPublisher(publisher),
+        visitors=DailyVisitors(redis, keys),
+        live=Feeds(redis, keys=keys, partitions=partitions, windows=names),
+        open_sessions=OpenSessions(redis, keys=keys, partitions=partitions, rules=settings.rules()),
+        access=access,
+        sign_ins=SignIns(redis, keys, lasts_us=settings.sign_in_us),
+        limits=Limits(key=key_quota, address=address_quota),
+        sign_in_attempts=Limiter(SIGN_IN_ATTEMPTS),
+        signing_keys=settings.kinesis_keys,
+        keys=keys,
+        partitions=partitions,
+        stream_retention_us=settings.stream_retention_us,
+        redis_high_water=settings.redis_high_water,
+        demo_shop=settings.demo_shop,
+        privacy=Privacy(settings.user_id_salt.get_secret_value(), settings.keep_client_address),
+        future_bound_us=settings.future_bound_us,
+        sql=SqlReader(settings.database_url, timeout_us=settings.query_timeout_us),
+        query_timeout_s=settings.query_timeout_us / SECOND_US,
+        window_definitions=windows,
+        webhook_private=settings.webhook_private == "on",
+        sessions_of_bots=settings.sessions_of_bots,
+    )

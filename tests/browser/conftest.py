@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from httpx import AsyncClient
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -23,8 +24,11 @@ from services.api.__main__ import Server
 from tests.browser.chromium import chromium
 from tests.browser.gate import Gate
 from tests.browser.stored import stored
+from tests.browser.visits import visits
 from tests.processes import until
-from tests.services.api.conftest import serving
+from tests.services.api.conftest import Keep, keep, serving
+
+__all__ = ["keep"]  # a fixture of the API's own tests
 
 Arrived = Callable[..., Awaitable[list[dict[str, Any]]]]
 
@@ -166,3 +170,11 @@ def arrived(redis: Redis, settings: Settings) -> Arrived:
         return await until(enough, within_s=30, what=f"{count} clicks {like or ''}")
 
     return arrived
+
+
+@pytest.fixture
+async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:
+    """An API with the visits stored."""
+    await keep(*visits())
+    async with serving(settings) as client:
+        yield client

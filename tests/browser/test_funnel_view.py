@@ -12,18 +12,12 @@ from playwright.async_api import Page
 from clickloom.settings import Settings
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import DAY, MIDNIGHT, RANGE, chosen, looked_at, rows, settled, visits
-from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
+from tests.browser.known import chosen, looked_at, rows, settled
+from tests.browser.visits import DAY, MIDNIGHT, RANGE
+from tests.services.api.conftest import Keep, serving
 from tests.sessions import session
 
 STEPS = [{"event": ["beer_vitrine_nav", "beer_products"]}, {"event": ["beer_cart"]}, {"event": ["beer_checkout"]}]
-
-
-@pytest.fixture
-async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
-    await keep(*visits())
-    async with serving(settings) as client:
-        yield client
 
 
 async def asked(api: AsyncClient, **more: Any) -> Any:
@@ -64,7 +58,7 @@ async def test_without_a_choice_steps_lead_to_an_order(visit: Visit, filled: Asy
 
 
 @pytest.fixture
-async def unknown_site(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
+async def unknown_site(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:
     """Of none of the shop's events, and with some that are neither a session's first nor its last."""
     ways = [["open", "read", "write", "send"]] * 3 + [["open", "read", "leave"]] * 2
     await keep(*(session(MIDNIGHT + DAY + at, user=f"u{at}", path=way) for at, way in enumerate(ways)))

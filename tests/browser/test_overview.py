@@ -1,6 +1,5 @@
 """Overview in a browser: the API's numbers, in words and charts; what is clicked is a filter, a link shows the same."""
 
-from collections.abc import AsyncIterator
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,11 +10,11 @@ from playwright.async_api import Page
 
 from clickloom.durations import BOUNDS_S
 from clickloom.session import Touch
-from clickloom.settings import Settings
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import DAY, MIDNIGHT, RANGE, chosen, filters, looked_at, rows, settled, visits
-from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
+from tests.browser.known import chosen, filters, looked_at, rows, settled
+from tests.browser.visits import DAY, MIDNIGHT, RANGE
+from tests.services.api.conftest import Keep
 from tests.sessions import session
 
 DAYS = RANGE.split(",")
@@ -33,13 +32,6 @@ FIGURES = {
     "Conversion rate": ("conversion_rate", "{} %", "better", "worse"),
     "Bounce rate": ("bounce_rate", "{} %", "worse", "better"),
 }
-
-
-@pytest.fixture
-async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
-    await keep(*visits())
-    async with serving(settings) as client:
-        yield client
 
 
 async def asked(api: AsyncClient, *metrics: str, **more: Any) -> Any:
@@ -71,7 +63,7 @@ async def test_figures_and_their_changes_are_the_apis(visit: Visit, filled: Asyn
 async def test_revenue_has_its_currency_and_another_one_stands_beside_it(
     visit: Visit,
     filled: AsyncClient,
-    keep: Keep,  # noqa: F811
+    keep: Keep,
 ) -> None:
     [_, row] = (await asked(filled, "revenue", dimensions=["currency"], order_by=[["revenue", "asc"]]))["results"]
     page = await looked_at(visit, filled, "overview", metric="revenue")

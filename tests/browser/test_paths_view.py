@@ -1,25 +1,16 @@
 """Paths in a browser: the API's numbers as a diagram and a table, from whichever event."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 
-from clickloom.settings import Settings
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import RANGE, chosen, looked_at, rows, settled, visits
-from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
+from tests.browser.known import chosen, looked_at, rows, settled
+from tests.browser.visits import RANGE
 
 WORDS = {"exit": "session ends", "entry": "session begins", "other": "other events", "cut": "beyond 100 events"}
-
-
-@pytest.fixture
-async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
-    await keep(*visits())
-    async with serving(settings) as client:
-        yield client
 
 
 async def expected(api: AsyncClient, asked: dict[str, Any], *, backwards: bool = False) -> list[list[str]]:

@@ -1,25 +1,15 @@
 """Retention in a browser: the API's numbers as a grid."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from httpx import AsyncClient
 
-from clickloom.settings import Settings
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import chosen, looked_at, rows, settled, visits
-from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
+from tests.browser.known import chosen, looked_at, rows, settled
 
 DATES = ["2025-03-27", "2025-03-29"]
-
-
-@pytest.fixture
-async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
-    await keep(*visits())
-    async with serving(settings) as client:
-        yield client
 
 
 async def expected(api: AsyncClient, **asked: Any) -> list[list[str]]:

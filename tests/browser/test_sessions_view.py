@@ -17,10 +17,11 @@ from clickloom.settings import Settings
 from clickloom.times import now_us
 from tests.browser.accessible import faults
 from tests.browser.conftest import Visit
-from tests.browser.known import ASKED, DAY, MIDNIGHT, RANGE, chosen, filters, looked_at, rows, settled, visits
+from tests.browser.known import chosen, filters, looked_at, rows, settled
+from tests.browser.visits import ASKED, DAY, MIDNIGHT, RANGE, visits
 from tests.clicks import click
 from tests.processes import Start, until
-from tests.services.api.conftest import Keep, keep, serving  # noqa: F401  # a fixture
+from tests.services.api.conftest import Keep, serving
 from tests.services.api.query.test_timeline import keep_clicks
 from tests.sessions import session
 
@@ -29,7 +30,7 @@ LATEST = MIDNIGHT + 3 * DAY - 600
 
 
 @pytest.fixture
-async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:  # noqa: F811
+async def filled(settings: Settings, keep: Keep) -> AsyncIterator[AsyncClient]:
     await keep(*visits(180))
     async with serving(settings) as client:
         yield client
@@ -165,7 +166,7 @@ async def test_the_file_is_the_apis_csv_of_all_that_is_chosen(
 async def test_a_session_is_a_timeline_and_says_why_it_was_revised(
     visit: Visit,
     filled: AsyncClient,
-    keep: Keep,  # noqa: F811
+    keep: Keep,
 ) -> None:
     path: dict[str, Any] = {"path": ["nav", "cart", "checkout"], "path_offsets_us": [0, 65_000_000, 3_723_000_000]}
     end_us = (LATEST + 3_723) * 1_000_000
@@ -196,7 +197,7 @@ async def test_a_users_history_has_clicks_and_sessions_and_leads_to_each(
     visit: Visit,
     filled: AsyncClient,
     settings: Settings,
-    keep: Keep,  # noqa: F811
+    keep: Keep,
 ) -> None:
     made = [click(LATEST + at, user="ada", event=f"e{at}", page_url=f"https://s.example/p{at}?q") for at in range(120)]
     await keep_clicks(settings, *made, arrival=LATEST + 300)

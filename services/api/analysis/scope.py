@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from sqlalchemy import ColumnElement, and_
 
 from clickloom.tables import sessions
-from services.api.problems import Problem, documented, documented_parameter, wrong_parameter
-from services.api.query.date_ranges import NAMED, InvalidRange, Stretch, parse_zone, resolve
-from services.api.query.filters import Filter, InvalidFilter, condition_on, parse_filters
+from services.api.problems import Problem, documented, documented_parameter
+from services.api.query.date_ranges import NAMED, Stretch
+from services.api.query.filters import Filter, condition_on
+from services.api.query.scope import parse_scope
 from services.api.query.windows import check_window
 from services.api.readers import UNREADABLE
 from services.api.resources import Resources
@@ -69,18 +70,7 @@ class Scope:
 def scope_of(request: ScopeRequest, resources: Resources, sites: tuple[str, ...], now: datetime) -> Scope:
     """sites: those of the key, none: all. Raises Problem, which names the member and what is possible."""
     check_window(resources, request.window)
-    try:
-        zone = parse_zone(request.timezone)
-    except InvalidRange as error:
-        raise wrong_parameter("timezone", str(error)) from error
-    try:
-        stretch = resolve(request.date_range, zone, now)
-    except InvalidRange as error:
-        raise wrong_parameter("date_range", str(error)) from error
-    try:
-        tree = parse_filters(request.filters)
-    except InvalidFilter as error:
-        raise wrong_parameter(error.where, error.message) from error
+    zone, stretch, tree = parse_scope(request.date_range, request.timezone, request.filters, now)
     return Scope(request.window, _sites(sites, request.site_id), stretch, zone, tree)
 
 

@@ -10,10 +10,11 @@ from pydantic import Field as Member
 
 from clickloom.breakdowns import EXPERIMENT
 from services.api.problems import wrong_parameter
-from services.api.query.date_ranges import NAMED, Comparison, InvalidRange, Stretch, parse_zone, resolve
+from services.api.query.date_ranges import NAMED, Comparison, Stretch
 from services.api.query.fields import FIELDS, Field, find_field
-from services.api.query.filters import OPERATORS, Filter, InvalidFilter, parse_filters
+from services.api.query.filters import OPERATORS, Filter
 from services.api.query.metrics import METRICS, Metric
+from services.api.query.scope import parse_scope
 
 Unit = Literal["minute", "hour", "day", "week", "month"]
 UNITS: tuple[Unit, ...] = ("minute", "hour", "day", "week", "month")
@@ -128,18 +129,7 @@ MOST_GROUPS = 100_000  # that are looked at for one answer
 
 def question_of(request: QueryRequest, sites: tuple[str, ...], now: datetime) -> Question:
     """Raises Problem, which names the member and what is possible."""
-    try:
-        zone = parse_zone(request.timezone)
-    except InvalidRange as error:
-        raise wrong_parameter("timezone", str(error)) from error
-    try:
-        stretch = resolve(request.date_range, zone, now)
-    except InvalidRange as error:
-        raise wrong_parameter("date_range", str(error)) from error
-    try:
-        tree = parse_filters(request.filters)
-    except InvalidFilter as error:
-        raise wrong_parameter(error.where, error.message) from error
+    zone, stretch, tree = parse_scope(request.date_range, request.timezone, request.filters, now)
     metrics = tuple(_metric(name, f"metrics[{at}]") for at, name in enumerate(request.metrics))
     dimensions = tuple(_dimension(name, f"dimensions[{at}]") for at, name in enumerate(request.dimensions))
     for member, names in (("metrics", request.metrics), ("dimensions", request.dimensions)):
