@@ -78,10 +78,8 @@ class Ring(Generic[T]):
         """The slice that begins there, or holds it. None: there is none yet, or it is gone (see `begin_ms`)."""
         if position_ms < self.begin_ms:
             return None
-        found = None
-        for found in self._newest_until(position_ms):  # noqa: B007  # the last one is meant
-            pass
-        return found
+        last = deque(self._newest_until(position_ms), maxlen=1)
+        return last[0] if last else None
 
     def _newest_until(self, position_ms: int) -> Iterator[Slice[T]]:
         """From the newest back; most subscribers have seen all but one."""

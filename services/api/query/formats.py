@@ -123,7 +123,7 @@ def _write_csv(table: "pa.Table") -> bytes:
     shown = [_cells(column) for column in table.columns]
     sink = pa.BufferOutputStream()
     csv.write_csv(pa.table(shown, names=table.column_names), sink)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return bytes(sink.getvalue())
 
 
 def _cells(column: "pa.ChunkedArray") -> Any:
@@ -150,7 +150,7 @@ def _write_parquet(table: "pa.Table") -> bytes:
 
     sink = pa.BufferOutputStream()
     parquet.write_table(table, sink, compression="zstd")
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return bytes(sink.getvalue())
 
 
 def _write_arrow(table: "pa.Table") -> bytes:
@@ -159,7 +159,7 @@ def _write_arrow(table: "pa.Table") -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return bytes(sink.getvalue())
 
 
 _WRITERS: dict[Format, Callable[["pa.Table"], bytes]] = {
