@@ -23,6 +23,7 @@ from bench import (
     scaling,
     sessionizer,
     window_core,
+    yardstick,
 )
 from bench.measure import Figure, show
 from bench.stored import WEEKS_OF_A_YEAR
@@ -62,11 +63,12 @@ def bench(
     """Print what each part does a second of one core's time, and the whole on all cores; keep it in bench/results/."""
     sys.stdout.write(f"{platform.machine()}, Python {platform.python_version()}, {runs} runs each\n")
     for part in only or (QUICK if quick else PARTS):
-        load = results.load_now()
+        load, speed = results.load_now(), yardstick.speed()
         figures = {**PARTS, **LARGE}[part](SMALL if quick else A, runs=runs)
-        show(figures)
+        speed += yardstick.speed()
+        show([*figures, Figure("speed of the machine", "% of the budgets'", [100 * one for one in speed])])
         if not quick:
-            results.keep(results.result(part, figures, runs=runs, load=load))
+            results.keep(results.result(part, figures, runs=runs, load=load, speed=speed))
 
 
 if __name__ == "__main__":

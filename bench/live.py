@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ import psutil
 from redis import Redis
 
 import migrations
+from bench.crowd import REQUEST, crowd
 from bench.ingest import answers, free_port
 from bench.measure import Figure
 from bench.running import KEYS, await_condition, cpu_s, running_service
@@ -40,6 +41,7 @@ class Seen:
 
     accepted: dict[str, float] = field(default_factory=dict)
     told: dict[str, float] = field(default_factory=dict)
+    events: int = 0
 
     def latencies_ms(self) -> list[float]:
         return [(self.told[name] - at) * 1_000 for name, at in self.accepted.items()]
@@ -60,8 +62,8 @@ def measure(_: Workload, *, runs: int) -> list[Figure]:
 
 def _run(subscribers: int) -> tuple[list[float], dict[str, float]]:
     """Latencies (ms), and of each service the share of a core that it took."""
-    with _services() as (redis_url, port, services):
-        return asyncio.run(_load(redis_url, port, subscribers, services))
+    with _services() as (redis_url, port, services), crowd(port, subscribers - 1) as counts:
+        return asyncio.run(_load(redis_url, port, counts, services))
 
 
 @contextlib.contextmanager
@@ -83,29 +85,31 @@ def _services() -> Iterator[tuple[str, int, dict[str, psutil.Process]]]:
 
 
 async def _load(
-    redis_url: str, port: int, subscribers: int, services: dict[str, psutil.Process]
+    redis_url: str, port: int, counts: Sequence[int], services: dict[str, psutil.Process]
 ) -> tuple[list[float], dict[str, float]]:
-    seen, events = Seen(), [0] * subscribers
-    following = [asyncio.create_task(_follow(port, events, number, seen)) for number in range(subscribers)]
+    """One subscriber looks for probes; what the others are given is counted."""
+    seen = Seen()
+    following = asyncio.create_task(_follow(port, seen))
     async with asyncio.timeout(GIVE_UP_S):
-        while not all(events):  # noqa: ASYNC110  # counted by a thousand readers, none of which is to be woken for it
+        while not all([seen.events, *counts]):  # noqa: ASYNC110  # another process counts them
             await asyncio.sleep(EVERY_S)
     publishing = asyncio.create_task(_publish(redis_url, seen))
     await asyncio.sleep(WARM_S)
     seen.accepted.clear()
-    before, begun, counted = {name: cpu_s(one) for name, one in services.items()}, time.monotonic(), list(events)
+    before, begun, counted = {name: cpu_s(one) for name, one in services.items()}, time.monotonic(), list(counts)
     await asyncio.sleep(LASTS_S)
     took_s = time.monotonic() - begun
     spent = {name: (cpu_s(one) - before[name]) / took_s for name, one in services.items()}
-    received = [after - first for after, first in zip(events, counted, strict=True)]
+    received = [after - first for after, first in zip(counts, counted, strict=True)]
     publishing.cancel()
-    async with asyncio.timeout(GIVE_UP_S):
-        while not seen.told.keys() >= seen.accepted.keys():  # noqa: ASYNC110  # what tells is a stream of lines
-            await asyncio.sleep(EVERY_S)
-    for task in following:
-        task.cancel()
-    await asyncio.gather(publishing, *following, return_exceptions=True)
-    if min(received) < LASTS_S:
+    deadline = time.monotonic() + GIVE_UP_S
+    while untold := seen.accepted.keys() - seen.told.keys():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{len(untold)} of {len(seen.accepted)} clicks were never told")
+        await asyncio.sleep(EVERY_S)
+    following.cancel()
+    await asyncio.gather(publishing, following, return_exceptions=True)
+    if received and min(received) < LASTS_S:
         raise AssertionError(f"subscribers were given {min(received)} to {max(received)} events")
     return seen.latencies_ms(), spent
 
@@ -129,13 +133,11 @@ def _click(user: str, event: str) -> Click:
     )
 
 
-async def _follow(port: int, events: list[int], number: int, seen: Seen) -> None:
-    """Counts events; the first subscriber looks for probes in them."""
+async def _follow(port: int, seen: Seen) -> None:
     async for line in _lines(port):
         if line.startswith(b"data: "):
-            events[number] += 1
-            if number == 0:
-                _note(line, seen)
+            seen.events += 1
+            _note(line, seen)
 
 
 def _note(line: bytes, seen: Seen) -> None:
@@ -147,7 +149,7 @@ def _note(line: bytes, seen: Seen) -> None:
 
 async def _lines(port: int) -> AsyncIterator[bytes]:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**20)
-    writer.write(b"GET /v1/live/metrics HTTP/1.1\r\nHost: bench\r\n\r\n")
+    writer.write(REQUEST)
     try:
         while line := await reader.readline():
             yield line

@@ -76,8 +76,16 @@ def _judged(budget: Budget, results: Mapping[str, Result]) -> Iterator[Sequence[
     if found is None:
         yield budget.what, budget.asked, "not measured", "", "", ""
     else:
-        met = "met" if budget.met(found.median) else "**not met**"
+        met = _met(budget, found.median, results[budget.part].median_speed)
         yield budget.what, budget.asked, _number(found.median), _spread(found), met, str(len(found.values))
+
+
+def _met(budget: Budget, value: float, speed: float) -> str:
+    if budget.met(value):
+        return "met"
+    if budget.unit != "bytes" and budget.met(value / speed if budget.at_least else value * speed):
+        return f"met but for the machine, which ran at {speed:.0%}"
+    return f"**not met**, machine at {speed:.0%}"
 
 
 def _part(result: Result) -> Iterator[str]:
@@ -85,7 +93,7 @@ def _part(result: Result) -> Iterator[str]:
     yield (
         f"{machine.processor}, {machine.cores} cores, {machine.memory_gib} GiB, {machine.system},"
         f" Python {machine.python}, PostgreSQL {machine.postgres}; {result.at:%Y-%m-%d} at {result.commit},"
-        f" load before {result.load:.1f}."
+        f" load before {result.load:.1f}, speed {result.median_speed:.0%}."
     )
     for chart in CHARTS.get(result.part, ()):
         yield from _bars(chart, [figure for figure in result.figures if figure.name.startswith(chart.begin)])

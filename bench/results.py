@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from statistics import median
 
 import msgspec
 import psutil
@@ -33,13 +34,19 @@ class Result(msgspec.Struct, frozen=True):
     at: datetime
     commit: str  # with a + if something was changed since
     load: float  # of the last minute before, by all that ran on the machine
+    speed: list[float]  # before and after, as parts of the machine's on which the budgets were set
     runs: int
     machine: Machine
     figures: list[Figure]
 
+    @property
+    def median_speed(self) -> float:
+        return median(self.speed)
 
-def result(part: str, figures: Sequence[Figure], *, runs: int, load: float) -> Result:
-    return Result(part, datetime.now(UTC).replace(microsecond=0), _commit(), load, runs, _machine(), list(figures))
+
+def result(part: str, figures: Sequence[Figure], *, runs: int, load: float, speed: Sequence[float]) -> Result:
+    now = datetime.now(UTC).replace(microsecond=0)
+    return Result(part, now, _commit(), load, list(speed), runs, _machine(), list(figures))
 
 
 def keep(found: Result) -> None:

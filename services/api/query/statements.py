@@ -220,7 +220,8 @@ def _piece_sketches(question: Question, read: Read, piece: Piece) -> Select[Any]
         .subquery()
     )
     kept = [grouped.c[f"d{at}"] for at, _ in enumerate(question.dimensions)]
-    return select(*kept, literal_column(PACKED).label("visitors")).select_from(grouped).group_by(*kept)
+    packed = select(*kept, literal_column(PACKED).label("visitors")).select_from(grouped).group_by(*kept)
+    return packed.having(func.count() > 0)  # without labels a piece without sessions would be a group too
 
 
 def uncounted_days(question: Question, breakdown: Breakdown) -> Select[Any]:
