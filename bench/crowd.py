@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, cast
 
 REQUEST = b"GET /v1/live/metrics HTTP/1.1\r\nHost: bench\r\n\r\n"
@@ -45,5 +46,5 @@ def _run(port: int, counts: Any) -> None:
 async def _subscribe(port: int, counts: Any) -> None:
     loop = asyncio.get_running_loop()
     for number in range(len(counts)):
-        await loop.create_connection(lambda number=number: _Subscriber(counts, number), "127.0.0.1", port)
+        await loop.create_connection(partial(_Subscriber, counts, number), "127.0.0.1", port)
     await asyncio.Event().wait()

@@ -76,16 +76,8 @@ def _judged(budget: Budget, results: Mapping[str, Result]) -> Iterator[Sequence[
     if found is None:
         yield budget.what, budget.asked, "not measured", "", "", ""
     else:
-        met = _met(budget, found.median, results[budget.part].median_speed)
+        met = "met" if budget.met(found.median) else "**not met**"
         yield budget.what, budget.asked, _number(found.median), _spread(found), met, str(len(found.values))
-
-
-def _met(budget: Budget, value: float, speed: float) -> str:
-    if budget.met(value):
-        return "met"
-    if budget.unit != "bytes" and budget.met(value / speed if budget.at_least else value * speed):
-        return f"met but for the machine, which ran at {speed:.0%}"
-    return f"**not met**, machine at {speed:.0%}"
 
 
 def _part(result: Result) -> Iterator[str]:
