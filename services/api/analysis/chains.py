@@ -40,27 +40,35 @@ def reached(
     value_of_event: a sequence's `value` is an array, with one for each event; it is that of the first step.
     """
     table = sequences.table
-    starts = sequences.starts() if strict or within_us is not None else _first_start(sequences)
-    best = _best(sequences, starts, steps, strict=strict, within_us=within_us)
+    several = strict or within_us is not None  # without a limit of time no later start can come further
+    starts = sequences.starts() if several else _first_start(sequences)
+    chains = _chains(sequences, starts, steps, strict=strict, within_us=within_us)
+    best = _furthest(chains) if several else chains.lateral("best")
     value = table.c[VALUE][best.c.p1] if value_of_event else table.c[VALUE]
     gaps = [_gap(best, step).label(f"gap_{step}") for step in range(2, steps + 1)]
     return select(value.label(VALUE), best.c.depth, *gaps).select_from(table.join(best, true()))
 
 
 def _first_start(sequences: Sequences) -> Select[Any]:
-    """Without a limit of time no later one can come further."""
     return select(sequences.first(0, literal_column("1")).label("p1"))
 
 
-def _best(sequences: Sequences, starts: Select[Any], steps: int, *, strict: bool, within_us: int | None) -> Any:
-    """The chain that counts: its positions `p1`, `p2`, … and its `depth`."""
+def _chains(
+    sequences: Sequences, starts: Select[Any], steps: int, *, strict: bool, within_us: int | None
+) -> Select[Any]:
+    """One row a start: the chain's positions `p1`, `p2`, … and its `depth`."""
     chains = starts.offset(_ZERO).subquery("from_1")
     for step in range(2, steps + 1):
         at = cast(chains.c.p1 + step - 1, Integer) if strict else _next(sequences, chains, step)
         chains = select(chains, at.label(f"p{step}")).offset(_ZERO).subquery(f"from_{step}")
     depth = _depth(sequences, chains, steps, strict=strict, within_us=within_us).label("depth")
-    found = select(chains, depth).where(chains.c.p1.is_not(None))
-    return found.order_by(depth.desc(), chains.c.p1).limit(1).lateral("best")
+    return select(chains, depth).where(chains.c.p1.is_not(None))
+
+
+def _furthest(chains: Select[Any]) -> Any:
+    """The chain that counts."""
+    found = chains.selected_columns
+    return chains.order_by(found.depth.desc(), found.p1).limit(1).lateral("best")
 
 
 def _next(sequences: Sequences, chains: Subquery, step: int) -> ColumnElement[int]:
