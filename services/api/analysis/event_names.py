@@ -11,6 +11,7 @@ from sqlalchemy import Float, Integer, Select, Subquery, Text, column, func, sel
 from clickloom.tables import sessions
 from services.api.analysis.examples import EVENT_NAMES, EVENT_NAMES_ANSWER
 from services.api.analysis.scope import PROBLEMS, Scope, ScopeRequest, resolved, scope_of
+from services.api.query.snapshot import prepare
 from services.api.query.windows import read_as_of
 from services.api.readers import Readable
 from services.api.resources import resources_of
@@ -48,6 +49,7 @@ async def ask_event_names(request: Request, sites: Readable, names: EventNamesRe
     resources = resources_of(request)
     scope = scope_of(names, resources, sites, datetime.now(UTC))
     async with resources.engine.connect() as connection:
+        await prepare(connection)
         as_of = await read_as_of(connection, resources, names.window)
         rows = (await connection.execute(names_statement(scope, names.limit + 1))).all()
     return EventNamesAnswer(

@@ -19,6 +19,7 @@ from services.api.analysis.sequences import Sequences, of_clicks, of_paths, of_u
 from services.api.analysis.steps import MOST_STEPS, Step, StepRequest, steps_of
 from services.api.problems import wrong_parameter
 from services.api.query import fields
+from services.api.query.snapshot import prepare
 from services.api.query.windows import read_as_of
 from services.api.readers import Readable
 from services.api.resources import resources_of
@@ -85,6 +86,7 @@ async def ask_funnel(request: Request, sites: Readable, funnel: FunnelRequest) -
     told = Clicks(resources.future_bound_us, resources.sessions_of_bots)
     statement = funnel_statement(funnel, scope, steps, told)
     async with resources.engine.connect() as connection:
+        await prepare(connection)
         as_of = await read_as_of(connection, resources, funnel.window)
         truncated = 0 if _reads_clicks(steps) else await connection.scalar(truncated_statement(scope))
         rows = (await connection.execute(statement)).mappings().all()

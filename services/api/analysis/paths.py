@@ -9,6 +9,7 @@ from services.api.analysis.examples import PATHS, PATHS_ANSWER
 from services.api.analysis.flows import Flow, Kind, Links, Nodes, Pair, nodes_and_links, pairs_statement
 from services.api.analysis.scope import PROBLEMS, ScopeRequest, Text, resolved, scope_of
 from services.api.problems import wrong_parameter
+from services.api.query.snapshot import prepare
 from services.api.query.windows import read_as_of
 from services.api.readers import Readable
 from services.api.resources import resources_of
@@ -60,6 +61,7 @@ async def ask_paths(request: Request, sites: Readable, paths: PathsRequest) -> P
     scope = scope_of(paths, resources, sites, datetime.now(UTC))
     flow = flow_of(paths)
     async with resources.engine.connect() as connection:
+        await prepare(connection)
         as_of = await read_as_of(connection, resources, paths.window)
         rows = (await connection.execute(pairs_statement(scope, flow))).all()
     nodes, links = nodes_and_links((Pair(*row) for row in rows), flow, paths.most)

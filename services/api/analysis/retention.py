@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from services.api.analysis.cohorts import Period, Returns, returns_statement
 from services.api.analysis.examples import RETENTION, RETENTION_ANSWER
 from services.api.analysis.scope import PROBLEMS, ScopeRequest, Text, resolved, scope_of
+from services.api.query.snapshot import prepare
 from services.api.query.windows import read_as_of
 from services.api.readers import Readable
 from services.api.resources import resources_of
@@ -58,6 +59,7 @@ async def ask_retention(request: Request, sites: Readable, retention: RetentionR
         scope, retention.period, event=retention.returning_event, looks_back=retention.first == "ever"
     )
     async with resources.engine.connect() as connection:
+        await prepare(connection)
         as_of = await read_as_of(connection, resources, retention.window)
         rows = (await connection.execute(statement)).all()
     last = (scope.stretch.end - timedelta(microseconds=1)).date()

@@ -113,7 +113,7 @@ def of_paths(scope: Scope, steps: Sequence[Step], value: Field | None) -> PathSe
     found = select(at.path, at.path_offsets_us.label("moments"), value_of(value)).where(
         scope.holds(), has(at.path, steps[0].events)
     )
-    return PathSequences(found.offset(_ZERO).subquery("sequences"), steps)
+    return PathSequences(found.subquery("sequences"), steps)
 
 
 def of_clicks(scope: Scope, steps: Sequence[Step], value: Field | None, told: Clicks, *, strict: bool) -> HitSequences:

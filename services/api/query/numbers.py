@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from psycopg.errors import InvalidRegularExpression
-from sqlalchemy import Select, text
+from sqlalchemy import Select
 from sqlalchemy.exc import DataError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -24,9 +24,6 @@ from services.api.query.statements import NAMES, classes_of, sketches_of, sums_o
 # Up to which visitors are counted one by one; a tenth if they have to be looked for among other sessions.
 EXACT_SESSIONS = 50_000
 
-# Compiling takes longer than these queries do; and a plan for whatever values there may be is none for these.
-_SETTINGS = text("SET LOCAL jit = off; SET LOCAL plan_cache_mode = force_custom_plan; SET LOCAL work_mem = '32MB'")
-
 
 @dataclass(slots=True)
 class Numbers:
@@ -35,12 +32,6 @@ class Numbers:
     groups: list[Group]
     truncated: bool = False
     estimated: set[str] = field(default_factory=set)  # metrics
-
-
-async def prepare(connection: AsyncConnection) -> None:
-    """One snapshot for all that is asked from now on; the connection must be new."""
-    await connection.execution_options(isolation_level="REPEATABLE READ")
-    await connection.execute(_SETTINGS)
 
 
 async def ask(connection: AsyncConnection, question: Question) -> Numbers:

@@ -23,8 +23,9 @@ from services.api.query.answers import (
 )
 from services.api.query.date_ranges import Stretch, compared, so_far
 from services.api.query.metrics import METRICS, Group
-from services.api.query.numbers import ask, prepare
+from services.api.query.numbers import ask
 from services.api.query.question import MOST_ROWS, Include, QueryRequest, Question, question_of
+from services.api.query.snapshot import prepare
 from services.api.query.windows import check_window, read_as_of
 from services.api.readers import UNREADABLE, Readable, allowed_sites
 from services.api.resources import resources_of
