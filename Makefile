@@ -4,7 +4,7 @@ BIN := .venv/bin
 # One more than there are cores: many tests wait for processes that they have started.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 
-.PHONY: help setup demo test test-compose coverage chaos bench bench-quick lint format lock clean
+.PHONY: help setup demo test test-compose coverage chaos bench instructions bench-quick lint format lock clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -46,6 +46,9 @@ chaos: setup  ## kill, pause and cut off everything for ten minutes; it must com
 bench: setup  ## what each part does, over repeated runs; kept for docs/performance.md, which is made anew
 	$(BIN)/python -m bench $(ARGS)
 	$(BIN)/python -m bench.report
+
+instructions: setup  ## instructions a click, against those that are kept; needs valgrind
+	$(BIN)/python -m bench.instructions $(ARGS)
 
 bench-quick: setup  ## a look at some parts, in three minutes; not kept
 	$(BIN)/python -m bench --quick --runs 1 $(ARGS)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench import (
+    dashboard,
     end_to_end,
     from_file,
     importing,
@@ -42,12 +43,14 @@ PARTS: Mapping[str, Callable[..., list[Figure]]] = {
     "all": end_to_end.measure,
     "import": importing.measure,
     "queries": queries.measure,
+    "dashboard": dashboard.measure,
 }
-# These take an hour together, and much disk: only if they are named.
+# These take hours together, and much disk: only if they are named.
 LARGE: Mapping[str, Callable[..., list[Figure]]] = {
     "import-10-million": lambda _, runs: importing.measure(FULL, runs=runs),
     "queries-10-million": partial(queries.measure, weeks=WEEKS_OF_A_YEAR),
     "from-file-10-million": lambda _, runs: from_file.measure(FULL, runs=runs),
+    "dashboard-hour": partial(dashboard.measure, minutes=dashboard.HOUR),
     "peers": lambda _, runs: peers.measure(FULL, runs=runs),
 }
 QUICK = ("core", "sessionizer", "persister", "ingest", "all")

@@ -62,12 +62,12 @@ def measure(_: Workload, *, runs: int) -> list[Figure]:
 
 def _run(subscribers: int) -> tuple[list[float], dict[str, float]]:
     """Latencies (ms), and of each service the share of a core that it took."""
-    with _services() as (redis_url, port, services), crowd(port, subscribers - 1) as counts:
+    with live_services() as (redis_url, port, services), crowd(port, subscribers - 1) as counts:
         return asyncio.run(_load(redis_url, port, counts, services))
 
 
 @contextlib.contextmanager
-def _services() -> Iterator[tuple[str, int, dict[str, psutil.Process]]]:
+def live_services() -> Iterator[tuple[str, int, dict[str, psutil.Process]]]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))
         redis_url = stack.enter_context(embedded_valkey(folder / "valkey"))
@@ -93,7 +93,7 @@ async def _load(
     async with asyncio.timeout(GIVE_UP_S):
         while not all([seen.events, *counts]):  # noqa: ASYNC110  # another process counts them
             await asyncio.sleep(EVERY_S)
-    publishing = asyncio.create_task(_publish(redis_url, seen))
+    publishing = asyncio.create_task(publish_clicks(redis_url, seen))
     await asyncio.sleep(WARM_S)
     seen.accepted.clear()
     before, begun, counted = {name: cpu_s(one) for name, one in services.items()}, time.monotonic(), list(counts)
@@ -114,7 +114,7 @@ async def _load(
     return seen.latencies_ms(), spent
 
 
-async def _publish(redis_url: str, seen: Seen) -> None:
+async def publish_clicks(redis_url: str, seen: Seen) -> None:
     async with open_redis(redis_url) as redis:
         publisher = Publisher(redis, keys=KEYS, partitions=PARTITIONS)
         due, number = time.monotonic(), 0

@@ -52,7 +52,7 @@ MONTH = DAYS["30 days"]
 def measure(_: Workload, *, runs: int, weeks: int = WEEKS) -> list[Figure]:
     """How long answers take (ms): of all dashboard questions, by range and filter, and by question; then the rest."""
     unit = f"ms, of {weeks * 189_000:,} sessions"
-    with _api(weeks) as port:
+    with api_on(weeks) as port:
         asked = {**_numbers(port, weeks, runs), **_analyses(port, weeks, runs), **_lists(port, runs)}
     return [figure for name, times in asked.items() for figure in _figures(name, times, unit)]
 
@@ -117,7 +117,7 @@ def _ask(port: int, path: str, asked: Mapping[str, Any] | None) -> float:
 
 
 @contextmanager
-def _api(weeks: int) -> Iterator[int]:
+def api_on(weeks: int) -> Iterator[int]:
     """Its port."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(dir="/tmp")))

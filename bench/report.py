@@ -29,6 +29,8 @@ HEADINGS: Mapping[str, str] = {
     "import-10-million": "Import of 10 million clicks",
     "queries": "Questions over a million sessions",
     "queries-10-million": "Questions over 10 million sessions",
+    "dashboard": "The dashboard in Chromium",
+    "dashboard-hour": "The dashboard in Chromium, for an hour",
 }
 
 
