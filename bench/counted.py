@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from clickloom.publish import BATCH_CLICKS
 from clickloom.windows.partition import Partition
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow
@@ -28,8 +29,10 @@ def _nothing(_: Sequence[bytes], __: bytes) -> None:
 
 
 def _ingest(_: Sequence[bytes], lines: bytes) -> None:
-    sorted_out = sort_events(split_lines(lines), Terms(RECEIVED_US, 0, 0))
-    assert not sorted_out.rejected
+    each = lines.splitlines(keepends=True)
+    for first in range(0, len(each), BATCH_CLICKS):
+        body = b"".join(each[first : first + BATCH_CLICKS])
+        assert not sort_events(split_lines(body), Terms(RECEIVED_US, 0, 0)).rejected
 
 
 def _clicks(batches: Sequence[bytes], _: bytes) -> None:
