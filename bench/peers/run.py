@@ -22,7 +22,9 @@ CORE = "0"
 GIVE_UP_S = 1_800
 # Sessions may be more by those that a watermark after each record closes, and Flink's SQL tells durations in seconds.
 MORE_SESSIONS = 3
+LEAST_PART = 0.999  # of the clicks, of a system that is not exact: 200,000 become 199,846 with Bytewax
 SENTINEL = "sentinel"
+COLUMNS = ("user", "device", "begin", "end", "events", "first", "last", "duration_us")  # of what a peer writes
 
 
 class Run(NamedTuple):
@@ -83,17 +85,7 @@ def _chunks(workload: Workload) -> Path:
         shutil.rmtree(made, ignore_errors=True)
         made.mkdir(parents=True)
         subprocess.run(
-            [
-                "split",
-                "-l",
-                str(CHUNK),
-                "-a",
-                "4",
-                "-d",
-                "--additional-suffix=.json",
-                str(workload.lines()),
-                f"{made}/",
-            ],
+            ["split", f"-l{CHUNK}", "-a4", "-d", "--additional-suffix=.json", str(workload.lines()), f"{made}/"],
             check=True,
         )
         end = '{"event_id":"s","user_id":"sentinel","device_id":"mobile","client_event":"end","client_timestamp":'
@@ -106,13 +98,15 @@ def _chunks(workload: Workload) -> Path:
 
 def _check(peer: Peer, workload: Workload, out: Path) -> None:
     files = [str(file) for file in ([out] if out.is_file() else out.glob(peer.rows)) if _holds_rows(file)]
-    columns = "{user: 'VARCHAR', device: 'VARCHAR', begin: 'VARCHAR', last: 'VARCHAR', events: 'BIGINT'}"
+    kinds = dict.fromkeys(("user", "device", "begin", "end", "first", "last", "duration_us"), "VARCHAR")
+    columns = {name: {**kinds, "events": "BIGINT"}[name] for name in COLUMNS}
     rows = f"read_csv({files}, header = false, columns = {columns}, null_padding = true, ignore_errors = false)"
     query = f"SELECT count(*), sum(events) FROM {rows} WHERE \"user\" <> '{SENTINEL}'"
     found = duckdb.execute(query).fetchone()
     assert found is not None
     sessions, clicks = found
-    right = workload.sessions <= sessions <= workload.sessions + MORE_SESSIONS and clicks == workload.clicks
+    least = workload.clicks * (1 if peer.exact else LEAST_PART)
+    right = workload.sessions <= sessions <= workload.sessions + MORE_SESSIONS and least <= clicks <= workload.clicks
     assert right, f"{peer.name}: {sessions} sessions of {clicks} clicks, not {workload.sessions} of {workload.clicks}"
 
 

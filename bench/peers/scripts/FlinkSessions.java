@@ -9,6 +9,7 @@ import org.apache.flink.api.common.eventtime.WatermarkStrategy;
 import org.apache.flink.api.common.functions.AggregateFunction;
 import org.apache.flink.api.common.functions.RichMapFunction;
 import org.apache.flink.api.common.serialization.SimpleStringEncoder;
+import org.apache.flink.api.common.typeinfo.Types;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.connector.file.sink.FileSink;
 import org.apache.flink.connector.file.src.FileSource;
@@ -155,7 +156,7 @@ public class FlinkSessions {
         .fromSource(source, WatermarkStrategy.noWatermarks(), "lines")
         .map(new Parse())
         .assignTimestampsAndWatermarks(watermarks)
-        .keyBy(click -> click.visitor)
+        .keyBy(click -> click.visitor, Types.STRING)
         .window(EventTimeSessionWindows.withGap(Duration.ofMinutes(30)))
         .aggregate(new Cut(), new Row())
         .sinkTo(FileSink.forRowFormat(out, new SimpleStringEncoder<String>()).build());

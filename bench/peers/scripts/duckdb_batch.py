@@ -11,18 +11,18 @@ print("begin", flush=True)
 database.execute(f"""
     COPY (
         WITH clicks AS (
-            SELECT user_id, device_id, client_event, epoch_us(client_timestamp) AS at
+            SELECT user_id, device_id, client_event, epoch_us(client_timestamp) AS time_us
             FROM read_json('{lines}', format = 'newline_delimited', columns = {{event_id: 'VARCHAR',
                 user_id: 'VARCHAR', device_id: 'VARCHAR', client_event: 'VARCHAR', client_timestamp: 'TIMESTAMP'}})
         ), begun AS (
-            SELECT *, coalesce(at - lag(at) OVER visitor > 1800000000, true) AS begins
-            FROM clicks WINDOW visitor AS (PARTITION BY user_id, device_id ORDER BY at)
+            SELECT *, coalesce(time_us - lag(time_us) OVER visitor > 1800000000, true) AS begins
+            FROM clicks WINDOW visitor AS (PARTITION BY user_id, device_id ORDER BY time_us)
         ), numbered AS (
-            SELECT *, sum(begins::int) OVER (PARTITION BY user_id, device_id ORDER BY at ROWS UNBOUNDED PRECEDING) AS n
-            FROM begun
+            SELECT *, sum(begins::int) OVER (visitor ROWS UNBOUNDED PRECEDING) AS n
+            FROM begun WINDOW visitor AS (PARTITION BY user_id, device_id ORDER BY time_us)
         )
-        SELECT user_id, device_id, make_timestamp(min(at)), make_timestamp(max(at)), count(*),
-            arg_min(client_event, at), arg_max(client_event, at), max(at) - min(at)
+        SELECT user_id, device_id, make_timestamp(min(time_us)), make_timestamp(max(time_us)), count(*),
+            arg_min(client_event, time_us), arg_max(client_event, time_us), max(time_us) - min(time_us)
         FROM numbered GROUP BY user_id, device_id, n
     ) TO '{out}' (FORMAT csv, HEADER false)""")
 print("end", flush=True)

@@ -30,8 +30,8 @@ flink = TableEnvironment.create(settings)
 flink.execute_sql(f"""
     CREATE TABLE clicks (
         event_id STRING, user_id STRING, device_id STRING, client_event STRING,
-        client_timestamp TIMESTAMP_LTZ(6), at AS CAST(client_timestamp AS TIMESTAMP_LTZ(3)),
-        WATERMARK FOR at AS at - INTERVAL '10' SECOND
+        client_timestamp TIMESTAMP_LTZ(6), clicked AS CAST(client_timestamp AS TIMESTAMP_LTZ(3)),
+        WATERMARK FOR clicked AS clicked - INTERVAL '10' SECOND
     ) WITH ('connector' = 'filesystem', 'path' = 'file://{lines}', 'format' = 'json',
             'json.timestamp-format.standard' = 'ISO-8601')""")
 flink.execute_sql(f"""
@@ -41,14 +41,14 @@ flink.execute_sql(f"""
     ) WITH ('connector' = 'filesystem', 'path' = 'file://{out}', 'format' = 'csv',
             'csv.disable-quote-character' = 'true')""")
 # FIRST_VALUE and LAST_VALUE cannot merge sessions: the least and the greatest of time and event together can.
-NAMED = "CONCAT(DATE_FORMAT(at, 'yyyyMMddHHmmssSSS'), client_event)"
+NAMED = "CONCAT(DATE_FORMAT(clicked, 'yyyyMMddHHmmssSSS'), client_event)"
 print("begin", flush=True)
 flink.execute_sql(f"""
     INSERT INTO sessions
     SELECT user_id, device_id,
         CAST(MIN(client_timestamp) AS TIMESTAMP(6)), CAST(MAX(client_timestamp) AS TIMESTAMP(6)), COUNT(*),
         SUBSTRING(MIN({NAMED}) FROM 18), SUBSTRING(MAX({NAMED}) FROM 18),
-        CAST(TIMESTAMPDIFF(SECOND, MIN(at), MAX(at)) AS BIGINT) * 1000000
-    FROM TABLE(SESSION(TABLE clicks PARTITION BY (user_id, device_id), DESCRIPTOR(at), INTERVAL '30' MINUTE))
+        CAST(TIMESTAMPDIFF(SECOND, MIN(clicked), MAX(clicked)) AS BIGINT) * 1000000
+    FROM TABLE(SESSION(TABLE clicks PARTITION BY (user_id, device_id), DESCRIPTOR(clicked), INTERVAL '30' MINUTE))
     GROUP BY user_id, device_id, window_start, window_end""").wait()
 print("end", flush=True)
