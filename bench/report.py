@@ -11,6 +11,9 @@ from bench.results import Result, kept
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 NOTES = Path(__file__).parent / "notes.md"
 
+RACE = "A5: "  # what figures of the same work are called, then by whom it is done
+OWN = "from-file-10-million"
+
 # part → heading, in the page's order
 HEADINGS: Mapping[str, str] = {
     "peers": "Peers on the same work",
@@ -42,7 +45,6 @@ class Chart(NamedTuple):
 
 
 CHARTS: Mapping[str, Sequence[Chart]] = {
-    "peers": [Chart("events per CPU-second of the whole process tree", "A5: ")],
     "scaling": [
         Chart("clicks per CPU-second, by active users", "active users: "),
         Chart("clicks/s of wall time, by sessionizers and persisters", "processes: "),
@@ -69,6 +71,8 @@ def page(results: Mapping[str, Result], notes: str) -> str:
     ]
     for part in parts:
         lines += ["", f"## {HEADINGS[part]}", "", *_part(results[part])]
+        if part == "peers" and OWN in results:
+            lines += ["", *_beside(results[part], results[OWN])]
     return "\n".join(lines) + "\n"
 
 
@@ -96,6 +100,34 @@ def _part(result: Result) -> Iterator[str]:
         ("figure", "median", "least to most", "runs", "unit"),
         ((one.name, _number(one.median), _spread(one), str(len(one.values)), one.unit) for one in result.figures),
     )
+
+
+def _beside(peers: Result, own: Result) -> Iterator[str]:
+    """What Clickloom does of the same file, as so many times what each of them does."""
+    ours = [figure for figure in own.figures if figure.name.startswith(RACE)]
+    theirs = [figure for figure in peers.figures if figure.name.startswith(RACE)]
+    yield from _bars(Chart("events per CPU-second of the whole process tree", RACE), [*ours, *theirs])
+    yield ""
+    yield from _table(
+        (
+            "system",
+            "events per CPU-second",
+            *(f"{one.name.removeprefix(RACE)}, times" for one in ours),
+            "what it holds",
+        ),
+        (
+            (_system(one), _number(one.median), *_times(ours, one), one.unit.partition("; ")[2])
+            for one in [*ours, *theirs]
+        ),
+    )
+
+
+def _system(figure: Figure) -> str:
+    return figure.name.removeprefix(RACE)
+
+
+def _times(ours: Sequence[Figure], other: Figure) -> Iterator[str]:
+    return (f"{one.median / other.median:.2f}" for one in ours)
 
 
 def _bars(chart: Chart, figures: Sequence[Figure]) -> Iterator[str]:
