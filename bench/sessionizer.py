@@ -1,4 +1,4 @@
-"""A sessionizer process alone: streams in, changelog out, every commit durable in a Valkey with its log on."""
+"""A sessionizer process alone, on one core: streams in, changelog out, each commit durable in a Valkey that logs it."""
 
 import contextlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import psutil
 from redis import Redis
 
 from bench.measure import Figure
-from bench.running import KEYS, arriving_now, await_condition, cpu_s, publish, running_service
+from bench.running import KEYS, arriving_now, await_condition, cpu_s, one_core, publish, running_service
 from bench.workload import Workload
 from clickloom.publish import BATCH_CLICKS
 from clickloom.times import MINUTE_US
@@ -71,7 +71,12 @@ def _bytes_an_open_session(batches: list[bytes]) -> float:
 @contextlib.contextmanager
 def _running() -> Iterator[tuple[Redis, psutil.Process, psutil.Process]]:
     """A Valkey, and a sessionizer that waits for clicks."""
-    with TemporaryDirectory() as folder, embedded_valkey(Path(folder)) as url, Redis.from_url(url) as redis:
+    with (
+        one_core(),
+        TemporaryDirectory() as folder,
+        embedded_valkey(Path(folder)) as url,
+        Redis.from_url(url) as redis,
+    ):
         settings = {"REDIS_URL": url, "PARTITIONS": "1", "WINDOWS": f"{WINDOW} = session(gap=30m)"}
         with running_service("sessionizer", settings) as sessionizer:
             await_condition(lambda: bool(redis.exists(KEYS.lease(WINDOW, 0))), "the lease")
