@@ -142,10 +142,11 @@ def _take_user_agent(click: Click, user_agent: str) -> None:
 
 
 def _check_texts(click: Click) -> None:
-    if len(str(click.user_id)) > 128:
+    user_id = str(click.user_id)
+    if len(user_id) > 128:
         raise RejectedInput("invalid_field", "user_id: more than 128 characters")
-    identity = (click.site_id, str(click.user_id), click.device_id, click.client_event, click.event_id or "")
-    if all(map(str.isprintable, identity)):
+    identity = (click.site_id, user_id, click.device_id, click.client_event, click.event_id or "")
+    if "".join(identity).isprintable():
         return
     for name, text in zip(_IDENTITY, identity, strict=True):
         if any(ord(char) < 32 for char in text):

@@ -62,15 +62,19 @@ class Publisher:
 
     async def publish(self, clicks: Sequence[Click], *, arrival_us: int) -> Placed:
         """Where each click is."""
-        by_partition: defaultdict[int, list[Click]] = defaultdict(list)
+        by_partition: defaultdict[int, tuple[list[Click], list[str]]] = defaultdict(lambda: ([], []))
         for click in clicks:
-            by_partition[partition_of(click.key, self._partitions)].append(click)
+            key = click.key
+            members, keys = by_partition[partition_of(key, self._partitions)]
+            members.append(click)
+            keys.append(key)
         async with self._redis.pipeline(transaction=False) as pipe:
             entries: list[tuple[int, list[Click]]] = []
-            for partition, members in by_partition.items():
+            for partition, (members, keys) in by_partition.items():
                 for start in range(0, len(members), BATCH_CLICKS):
-                    entries.append((partition, members[start : start + BATCH_CLICKS]))
-                    batch = RecordBatch.of(entries[-1][1], arrival_us)
+                    end = start + BATCH_CLICKS
+                    entries.append((partition, members[start:end]))
+                    batch = RecordBatch.of(entries[-1][1], arrival_us, keys[start:end])
                     pipe.xadd(self._keys.clicks(partition), {FIELD: encode(batch)})
             return Placed(entries, await self._send(pipe))
 

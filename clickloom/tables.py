@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
 from sqlalchemy.types import TypeEngine
@@ -120,6 +121,8 @@ sessions = Table(
     Index("sessions_user", "user_id", "begin_session"),
     # one session: GET /v1/sessions/{session_uid}
     Index("sessions_uid", "session_uid", postgresql_using="hash"),
+    # the few whose path is cut, of which funnels tell how many they are: POST /v1/funnels
+    Index("sessions_truncated", "window", "begin_session", postgresql_where=text("path_truncated")),
     postgresql_partition_by="RANGE (begin_session)",
 )
 

@@ -12,7 +12,6 @@ FIRST_US = -62_135_596_800_000_000  # the first moment of the year 1, before whi
 LAST_US = 253_402_300_799_999_999  # the last moment of the year 9999, after which Python and JSON dates have none
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _UNITS_US = {"us": 1, "ms": 1_000, "s": SECOND_US, "m": MINUTE_US, "h": 60 * MINUTE_US, "d": DAY_US}
 _DURATION = re.compile(r"(-?\d+(?:\.\d+)?)\s*(us|ms|s|sec|m|min|h|d)")
 
@@ -26,7 +25,8 @@ def from_datetime(moment: datetime) -> int:
     """µs of a datetime; one without a zone is taken as UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _EPOCH) // _MICROSECOND
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
 
 
 def to_datetime(moment_us: int) -> datetime:

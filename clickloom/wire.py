@@ -70,10 +70,11 @@ class RecordBatch(msgspec.Struct, array_like=True, gc=False, kw_only=True):
         return np.frombuffer(self.hashes, "<u8")
 
     @classmethod
-    def of(cls, clicks: Sequence[Click], arrival_us: int) -> Self:
-        """The batch of normalised clicks, all of one partition."""
+    def of(cls, clicks: Sequence[Click], arrival_us: int, keys: list[str] | None = None) -> Self:
+        """The batch of normalised clicks, all of one partition; `keys` are theirs, if they are known already."""
         names: dict[str, int] = {}
-        keys = [click.key for click in clicks]
+        if keys is None:
+            keys = [click.key for click in clicks]
         event_ids = [click.event_id or "" for click in clicks]
         found = ((row, click.details()) for row, click in enumerate(clicks))
         return cls(
