@@ -79,6 +79,10 @@ class Keys:
         """Hash: cursor, watermark, count of commits, epoch, and what else the next owner needs besides sessions."""
         return self._name("progress", window, f"{{{partition}}}")
 
+    def names(self, window: str, partition: int) -> str:
+        """Hash: code → the event name that it stands for in the sessions."""
+        return self._name("names", window, f"{{{partition}}}")
+
     def seen(self, window: str, partition: int, bucket: int) -> str:
         """String: the 8-byte hashes of the event ids seen in one bucket of event time."""
         return self._name("seen", window, f"{{{partition}}}", bucket)

@@ -163,7 +163,7 @@ async def _check_unserved(redis: Redis, keys: Keys, layout: Layout, window: str)
 async def _forget_window(redis: Redis, keys: Keys, layout: Layout, window: str) -> list[str]:
     kept: list[str] = []
     for number in range(layout.partitions):
-        await redis.unlink(keys.state(window, number), keys.progress(window, number))
+        await redis.unlink(keys.state(window, number), keys.names(window, number), keys.progress(window, number))
         async for seen in redis.scan_iter(match=keys.seen_pattern(window, number), count=1_000):
             await redis.unlink(seen)
         changelog = keys.sessions(window, number)

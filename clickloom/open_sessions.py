@@ -67,7 +67,7 @@ class _Found(NamedTuple):
 def find_open(part: StoredPart, *, window: str, rules: Rules, wanted: Wanted, at_most: int) -> list[OpenSession]:
     """The newest of those that are wanted, the newest first."""
     names = EventNames(rules.conversion_events)
-    names.add(part.names)
+    names.restore(part.names)
     found = list(_candidates(part, window, wanted, names))
     emitted: list[tuple[Live, str, ClosedBy]] = [(one.live, one.key, "gap") for one in _newest(found, at_most)]
     records = session_records(emitted, window=window, names=names, rules=rules)

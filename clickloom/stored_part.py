@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from clickloom.keys import Keys
 from clickloom.streams import as_bytes
-from clickloom.windows.stored import Meta, Segment, decode_meta, decode_segment
+from clickloom.windows.stored import Meta, Segment, decode_meta, decode_names, decode_segment
 
 SEGMENTS = 4  # fetched at once: one reply must not hold Redis for long
 
@@ -18,16 +18,12 @@ class StoredPart:
     """A part as one commit left it."""
 
     segments: dict[int, Segment]  # the oldest first
+    names: dict[int, str]  # the event names, by their codes in the paths that count: older ones may have other codes
     meta: Meta
 
     @property
     def watermark_us(self) -> int:
         return self.meta[0].us
-
-    @property
-    def names(self) -> list[str]:
-        """The event names, by their codes in the paths."""
-        return self.meta[2]
 
 
 class PartReader:
@@ -36,6 +32,7 @@ class PartReader:
     def __init__(self, redis: Redis, keys: Keys, window: str, partition: int) -> None:
         self._redis = redis
         self._state = keys.state(window, partition)
+        self._names = keys.names(window, partition)
         self._progress = keys.progress(window, partition)
         self._held: dict[int, Segment] = {}
         self._epoch: object = None
@@ -48,7 +45,7 @@ class PartReader:
         fetched, however large the part is, and it is the oldest that are dropped.
         """
         while True:
-            numbers, meta, epoch = await self._listed()
+            numbers, names, meta, epoch = await self._listed()
             if epoch != self._epoch:  # a Redis that lost commits may have other segments under their numbers
                 self._held, self._epoch = {}, epoch
             missing = [number for number in numbers if number not in self._held]
@@ -56,19 +53,20 @@ class PartReader:
                 await self._fetch(missing[first : first + SEGMENTS])
             self._held = {number: self._held[number] for number in numbers if number in self._held}
             if len(self._held) == len(numbers):
-                return None if meta is None else StoredPart(self._held, decode_meta(meta))
+                return None if meta is None else StoredPart(self._held, names, decode_meta(meta))
 
     def forget(self) -> None:
         """Keep nothing until it is read again."""
         self._held = {}
 
-    async def _listed(self) -> tuple[list[int], bytes | None, object]:
-        """The numbers of the segments that count, the meta, and the owner's epoch: of one moment."""
+    async def _listed(self) -> tuple[list[int], dict[int, str], bytes | None, object]:
+        """The numbers of the segments that count, the names, the meta, and the owner's epoch: of one moment."""
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.hkeys(self._state)
+            pipe.hgetall(self._names)
             pipe.hmget(self._progress, ["meta", "epoch"])
-            found, (meta, epoch) = await pipe.execute()
-        return sorted(map(int, found)), None if meta is None else as_bytes(meta), epoch
+            found, names, (meta, epoch) = await pipe.execute()
+        return sorted(map(int, found)), decode_names(names), None if meta is None else as_bytes(meta), epoch
 
     async def _fetch(self, numbers: list[int]) -> None:
         values: Any = await self._redis.hmget(self._state, list(map(str, numbers)))

@@ -4,12 +4,13 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from msgspec.structs import replace
 
 from clickloom.keys import Person, site_of
 from clickloom.session import ClosedBy, Session
-from clickloom.windows.live import Live, Path
-from clickloom.windows.names import EventNames
+from clickloom.windows.live import PATH, Live, Path
+from clickloom.windows.names import Codes, EventNames
 from clickloom.windows.record import session_records
 from clickloom.windows.rules import Rules
 from clickloom.wire import Times
@@ -61,6 +62,12 @@ class Cut(ABC):
             self.open[site_of(key)] += not live.emitted
             self.open_events[site_of(key)] += 0 if live.emitted else live.events
             self.arm(key, live)
+
+    def codes(self) -> Codes:
+        """Of the event names in the paths of all live sessions."""
+        paths = (live.path for sessions in self.visitors.values() for live in sessions)
+        codes: Codes = np.frombuffer(b"".join(paths), PATH)["code"]
+        return codes
 
     def erase(self, person: Person) -> None:
         """Close what is open of the person, as it stands, and forget them: a click that comes later begins anew.

@@ -1,6 +1,6 @@
 """One partition under one window: late or not, seen or not, into sessions, and what the next commit must write."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 
@@ -46,7 +46,9 @@ class Changes:
     forgotten: list[str]  # visitors of whom nothing is left
     seen_added: dict[int, bytes]  # bucket → ids to append
     seen_dropped: list[int]
-    meta: bytes  # watermark, clock, names, buckets: what else `restore` needs
+    names_added: dict[int, str]  # code → event name
+    names_freed: list[int]  # codes, some of them just added
+    meta: bytes  # watermark, clock, buckets: what else `restore` needs
     changelog: Changelog
     metrics: CommitMetrics
     active: ActiveUsers | None  # None: nothing new, or it is not told here
@@ -275,14 +277,20 @@ class Partition:
             tallies=self._tallies.take(),
             open_events={site_id: events for site_id, events in self._cut.open_events.items() if events},
         )
+        metrics = self._metrics(changelog, now_us)
+        if self._names.many:  # whatever else has codes is taken by now
+            self._names.sweep(self._cut.codes())
+        names_added, names_freed = self._names.take_changes()
         return Changes(
             sessions=sessions,
             forgotten=forgotten,
             seen_added=self._seen.take_added(),
             seen_dropped=self._seen.take_dropped(),
-            meta=encode((self.watermark, self._clock_us, self._names.texts, self._seen.bucket_us, self._seen.buckets)),
+            names_added=names_added,
+            names_freed=names_freed,
+            meta=encode((self.watermark, self._clock_us, self._seen.bucket_us, self._seen.buckets)),
             changelog=changelog,
-            metrics=self._metrics(changelog, now_us),
+            metrics=metrics,
             active=None if self._active is None else self._active.take(now_us),
         )
 
@@ -323,10 +331,13 @@ class Partition:
 
     def restore_meta(self, meta: bytes) -> list[int]:
         """Take back what a commit wrote as `meta`; returns the buckets of seen ids that are to be restored."""
-        self.watermark, self._clock_us, names, bucket_us, buckets = decode_meta(meta)
+        self.watermark, self._clock_us, bucket_us, buckets = decode_meta(meta)
         self._seen = SeenIds(bucket_us)  # as wide as they are stored, whatever the rules say today
-        self._names.add(names)
         return buckets
+
+    def restore_names(self, names: Mapping[int, str]) -> None:
+        """By their codes."""
+        self._names.restore(names)
 
     def restore_seen(self, bucket: int, stored: bytes) -> None:
         self._seen.restore(bucket, stored)

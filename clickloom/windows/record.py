@@ -82,7 +82,7 @@ def _in_order(clicks: Path, bounds: Counts, names: EventNames) -> Path:
     rows = np.flatnonzero(np.isin(sessions, disordered))
     some = clicks[rows]
     ordered = clicks.copy()
-    ordered[rows] = some[np.lexsort((names.ranks()[some["code"]], some["time_us"], sessions[rows]))]
+    ordered[rows] = some[np.lexsort((names.ranks(some["code"]), some["time_us"], sessions[rows]))]
     return ordered
 
 

@@ -4,7 +4,7 @@ A segment holds the sessions that one commit changed, as one value under the com
 newest value of a visitor counts (docs/decisions/0002-commit-by-function.md).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -14,7 +14,7 @@ from clickloom.windows.watermark import Watermark
 
 VERSION = 1
 
-Meta = tuple[Watermark, int, list[str], int, list[int]]  # watermark, arrival clock, event names, seen ids' buckets
+Meta = tuple[Watermark, int, int, list[int]]  # watermark, arrival clock, how long a bucket of seen ids is, the buckets
 
 
 class Segment(msgspec.Struct, array_like=True, gc=False):
@@ -36,6 +36,11 @@ def decode_segment(stored: bytes) -> Segment:
     if segment.version != VERSION:
         raise UnknownVersion(f"state of version {segment.version}; this software reads version {VERSION}")
     return segment
+
+
+def decode_names(stored: Mapping[bytes, bytes]) -> dict[int, str]:
+    """The event names by their codes."""
+    return {int(code): name.decode() for code, name in stored.items()}
 
 
 def newest(segments: Iterable[Segment]) -> dict[str, bytes]:

@@ -49,8 +49,8 @@ class Told:
             keys = clicks.keys if rows is None else list(map(clicks.keys.__getitem__, rows.tolist()))
             codes = clicks.codes if rows is None else clicks.codes[rows]
             add_counts(self.of(site_id).devices, _classes(keys))
-            counts = np.bincount(codes).tolist()
-            self._codes[site_id].update({code: count for code, count in enumerate(counts) if count})
+            distinct, counts = np.unique(codes, return_counts=True)
+            self._codes[site_id].update(dict(zip(distinct.tolist(), counts.tolist(), strict=True)))
         self._correct_devices(clicks)
 
     def _correct_devices(self, clicks: Columns) -> None:

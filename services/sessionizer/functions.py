@@ -9,9 +9,10 @@ _SOURCE = (
     SHOW_SOURCE
     + """
 local function commit(keys, args)
-  local lease, progress, clicks, state, sessions, metrics, active = unpack(keys, 1, 7)
+  local lease, progress, clicks, state, names, sessions, metrics, active = unpack(keys, 1, 8)
   local token, lease_ms, number, reader, since, cursor, entries = unpack(args, 1, 7)
-  local meta, committed_us, watermark_us, changelog, numbers, users, segment, dropped = unpack(args, 8, 15)
+  local meta, committed_us, watermark_us, changelog, numbers, users, segment = unpack(args, 8, 14)
+  local dropped, named, freed, seen = unpack(args, 15, 18)
   if redis.call('GET', lease) ~= token then return 'fenced' end
   if tonumber(redis.call('HGET', progress, 'commits') or 0) ~= number - 1 then return 'rolled back' end
   -- Some of what was read may be lost, though no commit is: our connection mends itself, and we read on behind it.
@@ -21,10 +22,12 @@ local function commit(keys, args)
   end
 
   if segment ~= '' then redis.call('HSET', state, number, segment) end
-  for at = 16, 15 + dropped do redis.call('HDEL', state, args[at]) end
-  local added = #args - 15 - dropped
-  for at = 1, added do redis.call('APPEND', keys[7 + at], args[15 + dropped + at]) end
-  for at = 8 + added, #keys do redis.call('UNLINK', keys[at]) end
+  local at = 18
+  for _ = 1, dropped do at = at + 1; redis.call('HDEL', state, args[at]) end
+  for _ = 1, named do at = at + 2; redis.call('HSET', names, args[at - 1], args[at]) end
+  for _ = 1, freed do at = at + 1; redis.call('HDEL', names, args[at]) end
+  for bucket = 1, seen do redis.call('APPEND', keys[8 + bucket], args[at + bucket]) end
+  for bucket = 9 + seen, #keys do redis.call('UNLINK', keys[bucket]) end
 
   redis.call('XADD', sessions, '*', 'b', changelog)
   redis.call('XADD', metrics, '*', 'b', numbers)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from redis.asyncio import Redis, RedisCluster
@@ -13,6 +13,7 @@ from clickloom.keys import Keys
 from clickloom.metrics import ROLLED_BACK
 from clickloom.streams import START, Entry, as_bytes, read_streams
 from clickloom.windows.partition import Changes, Partition
+from clickloom.windows.stored import decode_names
 from clickloom.wire import encode
 from services.sessionizer.functions import FUNCTIONS
 from services.sessionizer.leases import Lease, Part
@@ -116,6 +117,8 @@ class Store:
         for bucket in partition.restore_meta(as_bytes(meta)):
             stored = await self._redis.get(self._seen_key(part, bucket))
             partition.restore_seen(bucket, as_bytes(stored or b""))
+        names: Any = await self._redis.hgetall(self._names_key(part))
+        partition.restore_names(decode_names(names))
         for count, (visitor, value) in enumerate((await self._sessions(part, segments)).items(), start=1):
             partition.restore_sessions(visitor, value)
             if count % RESTORED == 0:
@@ -149,7 +152,7 @@ class Store:
         1. The fence: the lease's key must hold our epoch, the last commit must be the one that we know of, and if the
            server is another than at that one all entries that we have read since must be there. Else nothing is
            written and Fenced is raised: another worker took over, or Redis lost its last commits, or input.
-        2. State: the changed sessions as one segment, outdated segments dropped, ids seen and dropped.
+        2. State: the changed sessions as one segment, outdated segments dropped, event names, ids seen and dropped.
         3. Output: the changelog's rows, the commit's numbers, users who were there.
         4. Progress: count of commits, cursor, watermark; the lease renewed; the cursor shown as a consumer group.
 
@@ -163,7 +166,7 @@ class Store:
         part, changes = commit.lease.part, commit.changes
         keys = [
             *(self._lease_key(part), self._progress_key(part), self._keys.clicks(part.partition)),
-            *(self._state_key(part), self._keys.sessions(part.window, part.partition)),
+            *(self._state_key(part), self._names_key(part), self._keys.sessions(part.window, part.partition)),
             *(self._keys.metrics(part.partition), self._keys.active(part.partition)),
             *(self._seen_key(part, bucket) for bucket in [*changes.seen_added, *changes.seen_dropped]),
         ]
@@ -173,8 +176,9 @@ class Store:
             *(changes.meta, changes.metrics.committed_us, changes.changelog.watermark_us),
             *(encode(changes.changelog), encode(changes.metrics)),
             encode(changes.active) if changes.active else b"",
-            *(commit.segment, len(commit.dropped), *commit.dropped),
-            *changes.seen_added.values(),
+            *(commit.segment, len(commit.dropped), len(changes.names_added), len(changes.names_freed)),
+            *(len(changes.seen_added), *commit.dropped, *chain.from_iterable(changes.names_added.items())),
+            *(*changes.names_freed, *changes.seen_added.values()),
         ]
         outcome = as_bytes(await FUNCTIONS.call(self._redis, "commit", keys, arguments)).decode()
         if outcome in ("rolled back", "input lost"):
@@ -190,6 +194,9 @@ class Store:
 
     def _state_key(self, part: Part) -> str:
         return self._keys.state(part.window, part.partition)
+
+    def _names_key(self, part: Part) -> str:
+        return self._keys.names(part.window, part.partition)
 
     def _seen_key(self, part: Part, bucket: int) -> str:
         return self._keys.seen(part.window, part.partition, bucket)

@@ -40,10 +40,10 @@ class Candidates:
             self._triggers, self._judged = triggers, {}
         known = {number: found for number, found in self._judged.items() if part.segments.get(number) is found[0]}
         names = EventNames(self._rules.conversion_events)
-        names.add(part.names)
+        names.restore(part.names)
         for number, segment in part.segments.items():
             if number not in known:
-                known[number] = (segment, list(self._judge(segment, names)))
+                known[number] = (segment, list(self._judge(part, number, names)))
         self._judged = known
         return [
             Fired(one.trigger, one.session, "open", part.watermark_us)
@@ -56,14 +56,17 @@ class Candidates:
         """Keep nothing until the next look."""
         self._triggers, self._judged = (), {}
 
-    def _judge(self, segment: Segment, names: EventNames) -> Iterator[Candidate]:
-        """Most sessions need not be decoded to know that no trigger's event is in them."""
+    def _judge(self, part: StoredPart, number: int, names: EventNames) -> Iterator[Candidate]:
+        """Most sessions need not be decoded to know that no trigger's event is in them.
+
+        What a later segment tells of the visitor already is left out: it may have codes that are other names' now.
+        """
         events = {trigger.conditions.event or "" for trigger in self._triggers} & set(names.texts)
         codes = [code.to_bytes(4, "little") for code in names.add(events)]
         emitted: list[tuple[Live, str, ClosedBy]] = [
             (live, key, "gap")
-            for key, stored in segment.sessions.items()
-            if any(code in stored for code in codes)
+            for key, stored in part.segments[number].sessions.items()
+            if any(code in stored for code in codes) and _is_newest(part, number, key)
             for live in decode_live(stored)
             if not live.emitted
         ]

@@ -115,6 +115,7 @@ class Stored:
     def __init__(self) -> None:
         self.sessions: dict[str, bytes] = {}
         self.seen: dict[int, bytes] = {}
+        self.names: dict[int, str] = {}
         self.meta = b""
 
     def commit(self, partition: Partition, log: Changelog) -> Changes:
@@ -126,6 +127,9 @@ class Stored:
             self.seen[bucket] = self.seen.get(bucket, b"") + ids
         for bucket in changes.seen_dropped:
             self.seen.pop(bucket, None)
+        self.names.update(changes.names_added)
+        for code in changes.names_freed:
+            del self.names[code]
         self.meta = changes.meta
         return changes
 
@@ -133,6 +137,7 @@ class Stored:
         partition = Partition(window, rules)
         for bucket in partition.restore_meta(self.meta):
             partition.restore_seen(bucket, self.seen[bucket])
+        partition.restore_names(self.names)
         for key, value in self.sessions.items():
             partition.restore_sessions(key, value)
         return partition

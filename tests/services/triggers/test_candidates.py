@@ -20,6 +20,7 @@ class Commits:
     def __init__(self) -> None:
         self.partition = Partition(SessionWindow("visits", gap_us=30 * MINUTE_US), RULES)
         self.segments: dict[int, Segment] = {}
+        self.names: dict[int, str] = {}
 
     def commit(self, *clicks: tuple[float, str, str], until: float) -> StoredPart:
         """Clicks as (seconds, user, event), and the watermark in seconds."""
@@ -29,7 +30,10 @@ class Commits:
         changes: Changes = self.partition.take_changes(0)
         number = len(self.segments) + 1
         self.segments[number] = Segment(VERSION, changes.sessions, changes.forgotten)
-        return StoredPart(dict(self.segments), decode_meta(changes.meta))
+        self.names.update(changes.names_added)
+        for code in changes.names_freed:
+            del self.names[code]
+        return StoredPart(dict(self.segments), dict(self.names), decode_meta(changes.meta))
 
 
 def due(candidates: Candidates, part: StoredPart) -> list[str]:
