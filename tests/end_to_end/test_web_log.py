@@ -164,6 +164,7 @@ async def watching(client: AsyncClient) -> AsyncIterator[list[dict[str, Any]]]:
         yield ticks
     finally:
         task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def chunks(access_log: Path) -> Iterable[bytes]:
