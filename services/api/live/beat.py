@@ -23,7 +23,7 @@ class Beat:
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
         self._next = asyncio.Event()
-        self._ended = False
+        self.ended = False
         self.closed_ms: int | None = None  # up to there nothing more comes, and all was read; None: not known yet
 
     @contextlib.asynccontextmanager
@@ -34,33 +34,33 @@ class Beat:
             try:
                 yield
             finally:
-                self._ended = True  # ends it too: a cancellation can get lost on the way through redis-py
+                self.ended = True  # ends it too: a cancellation can get lost on the way through redis-py
                 for task in tasks:
                     task.cancel()
 
     async def next(self) -> bool:
         """Wait for the next beat, or some seconds if there is none; False: there will be no more."""
         await self._next.wait()
-        return not self._ended
+        return not self.ended
 
     def _notify(self) -> None:
         now, self._next = self._next, asyncio.Event()
-        if self._ended:
+        if self.ended:
             self._next.set()
         now.set()
 
     async def _end(self, stop: asyncio.Event) -> None:
         await stop.wait()
-        self._ended = True
+        self.ended = True
         self._notify()
 
     async def _wake(self) -> None:
-        while not self._ended:
+        while not self.ended:
             await asyncio.sleep(LONGEST_S)
             self._notify()
 
     async def _run(self, read: Callable[[int], Awaitable[None]]) -> None:
-        while not self._ended:
+        while not self.ended:
             try:
                 now_ms = await clock_ms(self._redis)
                 end_ms = now_ms - now_ms % TICK_MS

@@ -31,6 +31,7 @@ AHEAD_MS = 60_000  # a position so far ahead of Redis' clock is of another Redis
 SLACK_MS = 10_000  # past what was trimmed, after a gap: trimming goes on while the past is read
 PASTS = 4  # subscribers that read Redis' past at once
 DROPPED = "further behind than what this process keeps: come again with Last-Event-ID"
+REVOKED = "the key that this was asked with opens it no more"
 LOST = "what came between is kept no more"
 RETRY_MS = (500, 2_500)  # when a browser comes again: not all of them at once
 
@@ -97,17 +98,20 @@ class Feed(Generic[T]):
             await asyncio.sleep(0)
         self._read_to_ms = end_ms
 
-    async def follow(self, view: View[T], after_ms: int | None) -> AsyncIterator[bytes]:
-        """Server-sent events after a position, or from now on; until the service stops or the subscriber is too slow.
+    async def follow(
+        self, view: View[T], after_ms: int | None, *, allowed: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
+        """Server-sent events after a position, or from now on.
 
-        A comment comes first, and then at least every HEARTBEAT_S.
+        Until the service stops, the subscriber is too slow, or is not allowed any more. A comment comes first, and then
+        at least every HEARTBEAT_S.
         """
         self._subscribers += 1
         with LIVE_SUBSCRIBERS.track_inprogress():
             try:
                 yield format_sse_event(comment="clickloom", retry=randrange(*RETRY_MS))
                 told_s = time.monotonic()
-                async for event in self._events(view, after_ms):
+                async for event in self._events(view, after_ms, allowed):
                     if event is not None:
                         told_s = time.monotonic()
                         yield event
@@ -119,7 +123,9 @@ class Feed(Generic[T]):
             finally:
                 self._subscribers -= 1
 
-    async def _events(self, view: View[T], after_ms: int | None) -> AsyncIterator[bytes | None]:
+    async def _events(
+        self, view: View[T], after_ms: int | None, allowed: Callable[[], bool]
+    ) -> AsyncIterator[bytes | None]:
         """None: there is nothing at the moment."""
         while self._beat.closed_ms is None:
             yield None
@@ -136,12 +142,17 @@ class Feed(Generic[T]):
         if after_ms is not None:
             async for event in self._resumed(view, at):
                 yield event
-        async for event in self._live(view, at):
+        async for event in self._live(view, at, allowed):
             yield event
+        if self._beat.ended:
+            return
+        reason = DROPPED if allowed() else REVOKED
+        log.warning("subscriber.dropped", position_ms=at.ms, reason=reason)
+        yield sse("dropped", _json({"reason": reason}), at.ms)
 
-    async def _live(self, view: View[T], at: "_Position") -> AsyncIterator[bytes | None]:
-        """Out of the ring, until that has lost the place."""
-        while self._ring is not None and self._ring.begin_ms <= at.ms:
+    async def _live(self, view: View[T], at: "_Position", allowed: Callable[[], bool]) -> AsyncIterator[bytes | None]:
+        """Out of the ring, until that has lost the place, or there is no beat any more."""
+        while allowed() and self._ring is not None and self._ring.begin_ms <= at.ms:
             if (slice_ := self._ring.next_after(at.ms)) is not None:
                 at.ms = slice_.end_ms
                 yield slice_.event(view)
@@ -149,8 +160,6 @@ class Feed(Generic[T]):
                 return
             else:
                 yield None
-        log.warning("subscriber.dropped", position_ms=at.ms)
-        yield sse("dropped", _json({"reason": DROPPED}), at.ms)
 
     async def _resumed(self, view: View[T], at: "_Position") -> AsyncIterator[bytes | None]:
         """Out of Redis, up to where the ring begins; with a `gap` where that keeps it no more."""

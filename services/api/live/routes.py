@@ -1,5 +1,6 @@
 """`GET /v1/live/metrics`, `/v1/live/sessions`, `/v1/live/clicks`: server-sent events."""
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request
@@ -7,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel, ConfigDict, Field
 
+from clickloom.access import AccessKey
 from clickloom.click import DeviceType
 from clickloom.times import LAST_US
 from services.api.live import examples
@@ -16,7 +18,7 @@ from services.api.live.views import ClicksView, MetricsView, SessionsView
 from services.api.problems import documented_parameter
 from services.api.query.session_filters import Name
 from services.api.query.windows import check_window
-from services.api.readers import UNREADABLE, Readable, one_site
+from services.api.readers import UNREADABLE, Credentials, Readable, one_site
 from services.api.resources import resources_of
 
 router = APIRouter(tags=["live"])
@@ -91,7 +93,11 @@ _UNDEFINED = "'hours' is not defined; one of visits, minutes"
     responses=_described(examples.METRICS, window=_UNDEFINED),
 )
 async def live_metrics(
-    request: Request, sites: Readable, filters: Annotated[MetricsFilters, Query()], last_event_id: LastEventId = None
+    request: Request,
+    key: Credentials,
+    sites: Readable,
+    filters: Annotated[MetricsFilters, Query()],
+    last_event_id: LastEventId = None,
 ) -> EventSourceResponse:
     """Each event `metrics` has the numbers of a second so far and takes the place of the one before of the same
     `second`; the last is `complete`. Counts of complete seconds add up."""
@@ -99,7 +105,7 @@ async def live_metrics(
     site_id = one_site(sites, filters.site_id)
     check_window(resources, filters.window)
     view = MetricsView(filters.window, site_id, filters.whole)
-    return _stream(resources.live.metrics, view, filters, last_event_id)
+    return _stream(resources.live.metrics, view, filters, last_event_id, _allowed(request, key))
 
 
 @router.get(
@@ -109,7 +115,11 @@ async def live_metrics(
     responses=_described(examples.SESSIONS, window=_UNDEFINED),
 )
 async def live_sessions(
-    request: Request, sites: Readable, filters: Annotated[SessionFilters, Query()], last_event_id: LastEventId = None
+    request: Request,
+    key: Credentials,
+    sites: Readable,
+    filters: Annotated[SessionFilters, Query()],
+    last_event_id: LastEventId = None,
 ) -> EventSourceResponse:
     """Each event `sessions` says first which sessions are no more (`revoked`, of the site whatever the other filters;
     one that you have not seen is none of yours), then which there are now. Sessions are as `GET /v1/sessions` has them.
@@ -119,7 +129,7 @@ async def live_sessions(
     check_window(resources, filters.window)
     who = (site_id, filters.user_id, filters.device_id, filters.device_type)
     view = SessionsView(filters.window, *who, filters.event, filters.converted, filters.bounced, filters.at_most)
-    return _stream(resources.live.sessions[filters.window], view, filters, last_event_id)
+    return _stream(resources.live.sessions[filters.window], view, filters, last_event_id, _allowed(request, key))
 
 
 @router.get(
@@ -129,15 +139,27 @@ async def live_sessions(
     responses=_described(examples.CLICKS, device_type="Input should be 'mobile', 'computer', 'tablet' or 'other'"),
 )
 async def live_clicks(
-    request: Request, sites: Readable, filters: Annotated[ClickFilters, Query()], last_event_id: LastEventId = None
+    request: Request,
+    key: Credentials,
+    sites: Readable,
+    filters: Annotated[ClickFilters, Query()],
+    last_event_id: LastEventId = None,
 ) -> EventSourceResponse:
     """Each event `clicks` is an array, in the order in which the stream took them, as it took them: duplicates and
     late ones too, which only sessions tell apart. Without `properties` and `client_address`."""
     site_id = one_site(sites, filters.site_id)
     view = ClicksView(site_id, filters.user_id, filters.device_type, filters.event, filters.is_bot)
-    return _stream(resources_of(request).live.clicks, view, filters, last_event_id)
+    return _stream(resources_of(request).live.clicks, view, filters, last_event_id, _allowed(request, key))
 
 
-def _stream(feed: Feed[Any], view: View[Any], filters: LiveFilters, last_event_id: int | None) -> EventSourceResponse:
+def _allowed(request: Request, key: AccessKey | None) -> Callable[[], bool]:
+    """Whether the key still opens what was asked for with it."""
+    access = resources_of(request).access
+    return lambda: key is None or access.with_id(key.key_id) == key
+
+
+def _stream(
+    feed: Feed[Any], view: View[Any], filters: LiveFilters, last_event_id: int | None, allowed: Callable[[], bool]
+) -> EventSourceResponse:
     after_ms = filters.after if last_event_id is None else last_event_id
-    return EventSourceResponse(feed.follow(view, after_ms), headers=_HEADERS)
+    return EventSourceResponse(feed.follow(view, after_ms, allowed=allowed), headers=_HEADERS)

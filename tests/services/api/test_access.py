@@ -1,5 +1,6 @@
 """Keys, tried by somebody who wants to get in without one that fits."""
 
+import asyncio
 import base64
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -145,6 +146,33 @@ async def test_a_key_is_good_soon_after_it_is_made_and_no_more_soon_after_it_is_
     await until(lambda: answers(202), within_s=LOOK_S + 20)
     assert await revoke_key(engine, text[:12], datetime.now(UTC))
     await until(lambda: answers(401), within_s=LOOK_S + 20)
+
+
+async def test_a_live_stream_ends_soon_after_its_key_is_revoked(
+    api: AsyncClient, make: Make, engine: AsyncEngine, read_key: str
+) -> None:
+    text = await make("read", "shop")
+
+    async def known() -> bool:
+        return (await api.get("/v1/sites", headers=bearer(text))).status_code == 200
+
+    await until(known, within_s=LOOK_S + 20)
+    async with (
+        asyncio.timeout(LOOK_S + 20),
+        api.stream("GET", "/v1/live/clicks", headers=bearer(read_key)) as other,
+        api.stream("GET", "/v1/live/clicks", headers=bearer(text)) as stream,
+    ):
+        assert stream.status_code == 200
+        assert await revoke_key(engine, text[:12], datetime.now(UTC))
+        told = [line async for line in stream.aiter_lines()]
+        lines = other.aiter_lines()
+        assert await anext(lines)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                assert [line async for line in lines if "dropped" in line]
+    assert "event: dropped" in told
+    assert any("opens it no more" in line for line in told)
+    assert (await api.get("/v1/live/clicks", headers=bearer(text))).status_code == 401
 
 
 async def test_of_a_read_key_nothing_is_kept_that_opens(make: Make, engine: AsyncEngine, select: Select) -> None:
