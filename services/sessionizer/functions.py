@@ -8,12 +8,19 @@ from clickloom.streams import SHOW_SOURCE
 _SOURCE = (
     SHOW_SOURCE
     + """
+-- An epoch that nobody has taken the lease since goes on, though its time has ended: its owner was slow, or away.
+local function ours(lease, progress, token)
+  local found = redis.call('GET', lease)
+  if found then return found == token end
+  return redis.call('HGET', progress, 'epoch') == token:match('^%d+')
+end
+
 local function commit(keys, args)
   local lease, progress, clicks, state, names, sessions, metrics, active = unpack(keys, 1, 8)
   local token, lease_ms, number, reader, since, cursor, entries = unpack(args, 1, 7)
   local meta, committed_us, watermark_us, changelog, numbers, users, segment = unpack(args, 8, 14)
   local dropped, named, freed, seen = unpack(args, 15, 18)
-  if redis.call('GET', lease) ~= token then return 'fenced' end
+  if not ours(lease, progress, token) then return 'fenced' end
   if tonumber(redis.call('HGET', progress, 'commits') or 0) ~= number - 1 then return 'rolled back' end
   -- Some of what was read may be lost, though no commit is: our connection mends itself, and we read on behind it.
   local here = server()
@@ -35,7 +42,7 @@ local function commit(keys, args)
 
   redis.call('HSET', progress, 'commits', number, 'cursor', cursor, 'meta', meta,
     'committed_us', committed_us, 'watermark_us', watermark_us, 'server', here)
-  redis.call('PEXPIRE', lease, lease_ms)
+  redis.call('SET', lease, token, 'PX', lease_ms)
   show(clicks, reader, since, cursor, tonumber(entries))
   return 'done'
 end
@@ -60,16 +67,20 @@ end
 
 local function renew(keys, args)
   local renewed = {}
-  for at, lease in ipairs(keys) do
-    local ours = redis.call('GET', lease) == args[1 + at]
-    renewed[at] = ours and redis.call('PEXPIRE', lease, args[1]) or 0
+  for at = 1, #keys / 2 do
+    local lease, progress, token = keys[2 * at - 1], keys[2 * at], args[1 + at]
+    renewed[at] = ours(lease, progress, token) and 1 or 0
+    if renewed[at] == 1 then redis.call('SET', lease, token, 'PX', args[1]) end
   end
   return renewed
 end
 
 local function release(keys, args)
-  if redis.call('GET', keys[1]) ~= args[1] then return 0 end
-  return redis.call('DEL', keys[1])
+  local lease, progress = unpack(keys)
+  if not ours(lease, progress, args[1]) then return 0 end
+  redis.call('HINCRBY', progress, 'epoch', 1) -- so that a commit which is still on its way comes too late
+  redis.call('DEL', lease)
+  return 1
 end
 
 local function beat(keys, args)

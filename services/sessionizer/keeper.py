@@ -71,7 +71,7 @@ class Keeper:
         if not passed(self._lease_us // 3, since_us=self._renewed_us, now_us=moment_us):
             return
         for lease in await self._store.renew(list(self._held.values())):
-            self.lose(lease, "the lease has ended")
+            self.lose(lease, "another has taken the lease")
         self._renewed_us = moment_us
 
     async def load(self, leases: Iterable[Lease]) -> None:

@@ -23,7 +23,7 @@ SEGMENTS = 4  # read at once: one reply must not hold Redis for long
 RESTORED = 2_000  # visitors restored before others get their turn
 
 _REASONS = {
-    "fenced": "its lease has ended, or is another's",
+    "fenced": "another has taken the lease since",
     "rolled back": "Redis has lost its last commits",
     "input lost": "Redis has lost entries that were read",
 }
@@ -89,11 +89,14 @@ class Store:
         return Lease(part, int(epoch), worker) if epoch else None
 
     async def renew(self, leases: Collection[Lease]) -> list[Lease]:
-        """Keep the leases for their time from now on; returns those that are lost."""
+        """Keep the leases for their time from now on, also those that have ended meanwhile if nobody has taken them.
+
+        Returns those that are lost.
+        """
         lost: list[Lease] = []
         for _, members in groupby(sorted(leases, key=lambda lease: lease.part), key=lambda lease: lease.part.partition):
             some = list(members)
-            keys = [self._lease_key(lease.part) for lease in some]
+            keys = [name for lease in some for name in (self._lease_key(lease.part), self._progress_key(lease.part))]
             tokens = [lease.token for lease in some]
             renewed = await FUNCTIONS.call(self._redis, "renew", keys, [self._lease_ms, *tokens])
             lost += [lease for lease, kept in zip(some, renewed, strict=True) if not kept]
@@ -101,7 +104,8 @@ class Store:
 
     async def release(self, lease: Lease) -> None:
         """Let another worker take over at once. Raises Fenced if one already has."""
-        if not await FUNCTIONS.call(self._redis, "release", [self._lease_key(lease.part)], [lease.token]):
+        keys = [self._lease_key(lease.part), self._progress_key(lease.part)]
+        if not await FUNCTIONS.call(self._redis, "release", keys, [lease.token]):
             raise Fenced(f"{lease}: another has taken it")
 
     async def load(self, part: Part, partition: Partition, segments: Segments) -> Position:
@@ -149,12 +153,12 @@ class Store:
     async def commit(self, commit: Commit) -> None:
         """Move state, output and cursor on in one Redis Function.
 
-        1. The fence: the lease's key must hold our epoch, the last commit must be the one that we know of, and if the
+        1. The fence: no epoch may have begun since ours, the last commit must be the one that we know of, and if the
            server is another than at that one all entries that we have read since must be there. Else nothing is
            written and Fenced is raised: another worker took over, or Redis lost its last commits, or input.
         2. State: the changed sessions as one segment, outdated segments dropped, event names, ids seen and dropped.
         3. Output: the changelog's rows, the commit's numbers, users who were there.
-        4. Progress: count of commits, cursor, watermark; the lease renewed; the cursor shown as a consumer group.
+        4. Progress: count of commits, cursor, watermark; the lease kept; the cursor shown as a consumer group.
 
         Redis runs the function whole before anything else and writes it to its log as one transaction. A crash
         before it leaves the last commit, from which the next owner reads the same entries again; a crash after it

@@ -71,10 +71,37 @@ async def test_a_commit_after_another_took_the_lease_writes_nothing(redis: Redis
     assert await everything(redis, keys) == before
 
 
-async def test_a_commit_after_the_lease_has_ended_writes_nothing(redis: Redis, keys: Keys, store: Store) -> None:
+async def test_who_was_slow_goes_on_if_nobody_has_taken_the_lease(redis: Redis, keys: Keys, store: Store) -> None:
+    served = await take(store)
+    for entry in ("1-0", "2-0"):
+        await redis.delete(keys.lease(PART.window, PART.partition))  # as if its time had run out
+        served.apply([entry], [batch(click(1))])
+        await store.commit(served.take_commit(0))
+        assert await store.owners([PART]) == {PART: "a"}
+    await redis.delete(keys.lease(PART.window, PART.partition))
+    assert await store.renew([served.lease]) == []
+    assert await store.take(PART, "b") is None
+
+
+async def test_who_was_slow_does_not_get_a_lease_that_another_had_meanwhile(
+    redis: Redis, keys: Keys, store: Store
+) -> None:
+    slow = await take(store, "a")
+    await redis.delete(keys.lease(PART.window, PART.partition))
+    other = await take(store, "b")
+    await store.release(other.lease)
+    assert await store.renew([slow.lease]) == [slow.lease]
+    slow.apply(["1-0"], [batch(click(1))])
+    with pytest.raises(Fenced):
+        await store.commit(slow.take_commit(0))
+
+
+async def test_a_commit_that_arrives_after_its_worker_has_released_the_part_writes_nothing(
+    redis: Redis, keys: Keys, store: Store
+) -> None:
     served = await take(store)
     served.apply(["1-0"], [batch(click(1))])
-    await redis.delete(keys.lease(PART.window, PART.partition))
+    await store.release(served.lease)
     before = await everything(redis, keys)
     with pytest.raises(Fenced):
         await store.commit(served.take_commit(0))
