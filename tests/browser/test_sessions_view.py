@@ -144,6 +144,7 @@ async def test_pages_go_on_and_back_and_each_has_an_address(visit: Visit, filled
     await page.wait_for_selector(".pages:has-text('Page 2')")
     await page.select_option("#range", "30d")
     await page.wait_for_url("**range=30d**")
+    await settled(page)
     assert "cursor" not in chosen(page)
 
 
