@@ -47,7 +47,7 @@ FILTERS: Mapping[str, list[Any]] = {
 DAYS = {"24 h": 1, "7 days": 7, "30 days": 30, "12 months": 365}
 ZONES = ("UTC", "Europe/Berlin")
 TIMEOUT_S = 60
-LONG_MS = 5_000
+LONG_MS = 5_000  # from there on one repetition must do
 
 
 MONTH = DAYS["30 days"]

@@ -100,8 +100,9 @@ class Flow:
 
 
 def _whatever_version(sessions: Sessions) -> Sessions:
-    """The stagger window goes by the arrival clock: how often a row was revised depends on when clicks came."""
-    return Sessions((uid, msgspec.structs.replace(session, version=1)) for uid, session in sessions.items())
+    """The stagger window goes by the arrival clock: whether a row was revised depends on when clicks came."""
+    same = {"version": 1, "revised_because": None}
+    return Sessions((uid, msgspec.structs.replace(session, **same)) for uid, session in sessions.items())
 
 
 def clicks_of_a_day(count: int = CLICKS, *, seed: int = 1) -> list[Click]:

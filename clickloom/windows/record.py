@@ -21,22 +21,12 @@ Counts = np.ndarray[tuple[int], np.dtype[np.int64]]
 def session_records(
     emitted: Sequence[tuple[Live, str, ClosedBy]], *, window: str, names: EventNames, rules: Rules
 ) -> list[Session]:
-    """What the clicks of live sessions are as sessions, each with its version: (session, visitor's key, closed by).
-
-    The paths of all of them are put in order at once.
-    """
+    """What the clicks of live sessions are as sessions, each with its version: (session, visitor's key, closed by)."""
     if not emitted:
         return []
-    bounds = np.cumsum([0, *(len(live.path) // PATH.itemsize for live, _, _ in emitted)])
-    clicks = _in_order(np.frombuffer(b"".join(live.path for live, _, _ in emitted), PATH), bounds, names)
-    times = clicks["time_us"]
-    offsets = (times - np.repeat(times[bounds[:-1]], np.diff(bounds))).tolist()
-    texts = list(map(names.texts.__getitem__, clicks["code"].tolist()))
-    conversions = np.add.reduceat(names.conversions(clicks["code"]), bounds[:-1], dtype=np.int64).tolist()
+    bounds, texts, offsets, conversions = _paths([live for live, _, _ in emitted], names)
     records = []
-    for (live, key, closed_by), (first, end), shown in zip(
-        emitted, pairwise(bounds.tolist()), conversions, strict=True
-    ):
+    for (live, key, closed_by), (first, end), shown in zip(emitted, pairwise(bounds), conversions, strict=True):
         site_id, user_id, device_id = split_key(key)
         begin_us, last_us, events = live.begin_us, live.last_us, live.events
         told = _NOTHING_TOLD if live.extras is None else _told(live.extras)
@@ -70,6 +60,28 @@ def session_records(
             )
         )
     return records
+
+
+class _Paths(NamedTuple):
+    """The clicks of all sessions, one session's after the other's, each by time."""
+
+    bounds: list[int]  # where each session begins, and where the last ends
+    texts: list[str]  # of each click, the event name
+    offsets: list[int]  # and µs since its session's first
+    conversions: list[int]  # of each session, how many of its clicks are conversions
+
+
+def _paths(sessions: Sequence[Live], names: EventNames) -> _Paths:
+    """Of all at once, for each would take a few calls of numpy."""
+    bounds = np.cumsum([0, *(len(live.path) // PATH.itemsize for live in sessions)])
+    clicks = _in_order(np.frombuffer(b"".join(live.path for live in sessions), PATH), bounds, names)
+    times, codes = clicks["time_us"], clicks["code"]
+    return _Paths(
+        bounds.tolist(),
+        list(map(names.texts.__getitem__, codes.tolist())),
+        (times - np.repeat(times[bounds[:-1]], np.diff(bounds))).tolist(),
+        np.add.reduceat(names.conversions(codes), bounds[:-1], dtype=np.int64).tolist(),
+    )
 
 
 def _in_order(clicks: Path, bounds: Counts, names: EventNames) -> Path:

@@ -57,7 +57,11 @@ class Keeper:
         """See who lives and who holds what; returns the leases taken, to be loaded, and what is to be handed over."""
         workers = await self._store.beat(self._name)
         await self._renew(now_us())
-        owners = await self._store.owners(self._parts)
+        # A lease of ours whose time has ended is no one's to share out: the next commit or renewal has it again.
+        owners = {
+            part: self._name if owner is None and part in self._held else owner
+            for part, owner in (await self._store.owners(self._parts)).items()
+        }
         for part in (part for part, owner in owners.items() if owner not in (None, self._name)):
             self._duties.forget(str(part))
         plan = balance(self._name, workers, owners)

@@ -105,14 +105,14 @@ class Worker:
         """Whether there was anything to read."""
         cursors = {partition: members[0].cursor for partition, members in layer.items()}
         count = max(1, ENTRIES // len(layer))
+        asked_us = now_us()
         found = await self._store.read(cursors, count=count, block_ms=block_ms)
-        now = now_us()
         for partition, members in layer.items():
             entries = found.get(partition, [])
             for served in members:
                 served.schedule.caught_up = len(entries) < count
                 if not entries:
-                    served.idle(now)
+                    served.idle(asked_us)  # not the time now: the answer may be old
             if entries:
                 await self._apply(members, entries)
         return bool(found)

@@ -4,7 +4,7 @@ A segment of stored sessions never changes, so it is judged once; what can fire 
 segment is there. A look at a million open sessions then costs what has changed since the last one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import NamedTuple
 
 from clickloom.session import ClosedBy, Session
@@ -41,13 +41,19 @@ class Candidates:
         known = {number: found for number, found in self._judged.items() if part.segments.get(number) is found[0]}
         names = EventNames(self._rules.conversion_events)
         names.restore(part.names)
-        for number, segment in part.segments.items():
-            if number not in known:
-                known[number] = (segment, list(self._judge(part, number, names)))
+        later: set[str] = set()  # visitors of whom a later segment tells
+        missing = part.segments.keys() - known.keys()
+        for number, segment in reversed(part.segments.items()):
+            if not missing:
+                break
+            if number in missing:
+                known[number] = (segment, list(self._judge(segment, later, names)))
+                missing.discard(number)
+            later.update(segment.sessions, segment.forgotten)
         self._judged = known
         return [
             Fired(one.trigger, one.session, "open", part.watermark_us)
-            for number, (_, candidates) in known.items()
+            for number, (_, candidates) in sorted(known.items())
             for one in candidates
             if one.due_us <= part.watermark_us and _is_newest(part, number, one.key)
         ]
@@ -56,17 +62,17 @@ class Candidates:
         """Keep nothing until the next look."""
         self._triggers, self._judged = (), {}
 
-    def _judge(self, part: StoredPart, number: int, names: EventNames) -> Iterator[Candidate]:
+    def _judge(self, segment: Segment, later: Set[str], names: EventNames) -> Iterator[Candidate]:
         """Most sessions need not be decoded to know that no trigger's event is in them.
 
-        What a later segment tells of the visitor already is left out: it may have codes that are other names' now.
+        later: visitors to leave out. What is outdated may have codes that are other names' now, or nobody's.
         """
-        events = {trigger.conditions.event or "" for trigger in self._triggers} & set(names.texts)
+        events = {event for trigger in self._triggers if (event := trigger.conditions.event)} & set(names.texts)
         codes = [code.to_bytes(4, "little") for code in names.add(events)]
         emitted: list[tuple[Live, str, ClosedBy]] = [
             (live, key, "gap")
-            for key, stored in part.segments[number].sessions.items()
-            if any(code in stored for code in codes) and _is_newest(part, number, key)
+            for key, stored in segment.sessions.items()
+            if key not in later and any(code in stored for code in codes)
             for live in decode_live(stored)
             if not live.emitted
         ]

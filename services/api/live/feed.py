@@ -98,9 +98,7 @@ class Feed(Generic[T]):
             await asyncio.sleep(0)
         self._read_to_ms = end_ms
 
-    async def follow(
-        self, view: View[T], after_ms: int | None, *, allowed: Callable[[], bool] = lambda: True
-    ) -> AsyncIterator[bytes]:
+    async def follow(self, view: View[T], after_ms: int | None, *, allowed: Callable[[], bool]) -> AsyncIterator[bytes]:
         """Server-sent events after a position, or from now on.
 
         Until the service stops, the subscriber is too slow, or is not allowed any more. A comment comes first, and then

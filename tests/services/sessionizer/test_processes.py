@@ -15,10 +15,13 @@ from redis.asyncio import Redis
 
 from clickloom.connect import open_redis
 from clickloom.keys import Keys
+from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.streams import readers_of
-from clickloom.wire import FIELD, decode_metrics
+from clickloom.times import SECOND_US, now_us
+from clickloom.wire import FIELD, CommitMetrics, decode_metrics
 from services.cli.embedded import embedded_valkey
+from tests.clicks import click
 from tests.flow import BUSY, Flow, clicks_of_a_day, serving
 from tests.processes import Start, until
 from tests.proxy import Moment, proxy_before
@@ -74,6 +77,29 @@ async def test_stopped_past_its_leases_and_continued_it_writes_nothing_lets_go_a
     await flow.becomes_exact()
 
 
+async def test_stopped_past_its_leases_that_nobody_took_it_goes_on_without_loading_anything(
+    start: Start, redis: Redis, keys: Keys, settings: Settings, flow: Flow
+) -> None:
+    [alone] = await serving(start, flow, LEASE="1s")
+
+    async def all_ended() -> bool:
+        return set(await flow.owners()) == {None}
+
+    async def epochs() -> list[Any]:
+        parts = [(window, number) for window in ("visits", "minutes") for number in range(settings.partitions)]
+        return [await redis.hget(keys.progress(*part), "epoch") for part in parts]
+
+    before = await epochs()
+    async with flow.running(seconds=4):
+        await asyncio.sleep(0.5)  # in the midst of it
+        alone.signal(signal.SIGSTOP)
+        await until(all_ended)
+        alone.signal(signal.SIGCONT)
+    await flow.becomes_exact()
+    assert await epochs() == before
+    assert "partition.lost" not in alone.output
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_commit_whose_answer_is_lost_is_neither_lost_nor_done_twice(
     start: Start, flow: Flow, moment: Moment
@@ -104,6 +130,46 @@ async def test_a_connection_cut_at_any_other_step_changes_nothing_either(start: 
             assert await first.ended() == 0
         await flow.becomes_exact()
         assert proxy.cuts
+
+
+async def test_an_answer_that_comes_late_says_nothing_of_what_came_since_it_was_given(
+    start: Start, redis: Redis, keys: Keys, settings: Settings
+) -> None:
+    strict = {"WINDOWS": "visits = session(gap=1s)", "OUT_OF_ORDERNESS": "0s", "ALLOWED_LATENESS": "0s"}
+    publisher = Publisher(redis, keys=keys, partitions=settings.partitions)
+
+    async def publish() -> None:
+        await publisher.publish([click(now_us() / SECOND_US)], arrival_us=now_us())
+
+    async def numbers() -> list[CommitMetrics]:
+        partitions: list[Any] = [await redis.xrange(keys.metrics(number)) for number in range(settings.partitions)]
+        return [decode_metrics(fields[FIELD]) for entries in partitions for _, fields in entries]
+
+    async def read() -> int:
+        return sum(one.clicks for one in await numbers())
+
+    async with proxy_before(settings.redis_url) as proxy:
+        sessionizer = start("sessionizer", REDIS_URL=proxy.url, LEASE="1m", **strict)
+        for turn in range(3):
+            await publish()
+
+            async def all_read(count: int = 2 * turn + 1) -> bool:
+                return await read() == count
+
+            await until(all_read)
+            proxy.silence()
+            await asyncio.sleep(0.5)  # Redis has said by now that there is nothing
+            await publish()
+            await asyncio.sleep(2.5)  # longer than the gap
+            proxy.mend()
+
+        async def all_came() -> bool:
+            return await read() == 6
+
+        await until(all_came)
+        sessionizer.signal(signal.SIGTERM)  # and not `stop`, for which the proxy would have to wait
+        assert await sessionizer.ended() == 0
+    assert sum(one.late for one in await numbers()) == 0
 
 
 async def test_redis_killed_and_started_again_is_waited_for(start: Start, flow: Flow, tmp_path: Path) -> None:

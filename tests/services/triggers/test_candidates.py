@@ -2,6 +2,7 @@
 
 from clickloom.stored_part import StoredPart
 from clickloom.times import MINUTE_US, SECOND_US
+from clickloom.windows.names import SWEPT_AT_LEAST
 from clickloom.windows.partition import Changes, Partition
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow
@@ -71,3 +72,14 @@ def test_a_new_trigger_is_judged_over_what_was_there_before() -> None:
     assert {fired.session.user_id for fired in candidates.due(part, [CART, looks])} == {"left", "looks"}
     candidates.forget()
     assert due(candidates, part) == ["left"]
+
+
+def test_what_outdated_values_say_does_not_matter_though_their_codes_are_other_names_now() -> None:
+    commits, part = Commits(), None
+    for day in range(4):
+        begin = day * 86_400
+        made = [(begin + n / 100, f"{day} {n}", f"order {day} {n}") for n in range(SWEPT_AT_LEAST)]
+        part = commits.commit((begin, f"left {day}", "cart"), *made, until=begin + 700)
+    assert part
+    assert len(part.names) < 3 * SWEPT_AT_LEAST
+    assert due(Candidates("visits", RULES), part) == ["left 3"]

@@ -45,8 +45,12 @@ def new_feeds(redis: Redis, keys: Keys, settings: Settings) -> Feeds:
     return Feeds(redis, keys=keys, partitions=settings.partitions, windows=("visits",))
 
 
+def always() -> bool:
+    return True
+
+
 async def listen(feeds: Feeds, after: int | None, until_event: str, view: ClicksView = ALL) -> Told:
-    return await told(feeds.clicks.follow(view, after), until_event)
+    return await told(feeds.clicks.follow(view, after, allowed=always), until_event)
 
 
 async def told(follow: AsyncIterator[bytes], until_event: str) -> Told:
@@ -144,7 +148,7 @@ async def test_a_position_of_another_redis_is_a_gap(publisher: Publisher, feeds:
 async def test_a_subscriber_that_is_too_slow_is_dropped_and_can_come_again(publisher: Publisher, feeds: Feeds) -> None:
     feeds.clicks.keep(rows=1)
     async with feeds.running(asyncio.Event()):
-        slow = feeds.clicks.follow(ALL, None)
+        slow = feeds.clicks.follow(ALL, None, allowed=always)
         await anext(slow)
         quick = asyncio.create_task(listen(feeds, None, "c"))
         waiting = asyncio.create_task(told(slow, "a"))
@@ -165,7 +169,7 @@ async def test_a_subscriber_that_is_too_slow_is_dropped_and_can_come_again(publi
 async def test_every_subscription_ends_when_the_service_stops(feeds: Feeds) -> None:
     stop = asyncio.Event()
     async with feeds.running(stop):
-        subscription = feeds.clicks.follow(ALL, None)
+        subscription = feeds.clicks.follow(ALL, None, allowed=always)
         await anext(subscription)
         stop.set()
         async with asyncio.timeout(1):
