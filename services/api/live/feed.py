@@ -136,7 +136,7 @@ class Feed(Generic[T]):
         if after_ms is not None and at.ms < (kept_ms := await self._patiently(self._trimmed_ms)):
             yield at.gap(_safely(kept_ms, now_ms))
         if self._ring is None:
-            self.begin(min(max(at.ms, now_ms - KEPT_MS), now_ms))
+            self.begin(min(max(at.ms, now_ms - KEPT_MS // 2), now_ms))  # and keeps it until the rest is read
         if after_ms is not None:
             async for event in self._resumed(view, at):
                 yield event

@@ -13,6 +13,7 @@ from clickloom.keys import Keys
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.streams import next_id, trim_to
+from services.api.live.feed import KEPT_MS
 from services.api.live.feeds import Feeds
 from services.api.live.views import ClicksView
 from tests.clicks import click
@@ -116,6 +117,21 @@ async def test_what_is_older_than_the_ring_comes_out_of_redis(publisher: Publish
         await send(publisher, "c")
         assert (await listening).clicks == ["c"]
         assert sorted((await resumed).clicks) == ["a", "b", "c"]
+
+
+async def test_who_is_the_first_and_asks_for_as_much_as_a_ring_keeps_is_not_dropped(
+    publisher: Publisher, feeds: Feeds
+) -> None:
+    async with feeds.running(asyncio.Event()):
+        await feeds.beat.next()
+        assert feeds.beat.closed_ms is not None
+        listening = asyncio.create_task(listen(feeds, feeds.beat.closed_ms - KEPT_MS, "b"))
+        await following(feeds)
+        for _ in range(3):
+            await feeds.beat.next()
+        await send(publisher, "b")
+        found = await listening
+    assert (found.clicks, found.others) == (["b"], [])
 
 
 async def test_a_gap_is_told_where_history_is_gone(
