@@ -121,7 +121,7 @@ async def test_a_generator_that_has_to_wait_keeps_its_truth(
     environment = {"REDIS_URL": small.redis_url, "REDIS_HIGH_WATER": "6MB", "WINDOWS": "visits = session(gap=30m)"}
     file = tmp_path / "truth.jsonl"
     generator = start(
-        "generator", "--rate", "30", "--count", "60", "--history", "12h", "--truth", str(file),
+        "generator", "--rate", "10", "--count", "60", "--history", "24h", "--truth", str(file),
         "--disorder", "0.2", "--disorder-within", "60s", "--late", "0.01", "--duplicates", "0.03", **environment,
     )  # fmt: skip
     await generator.logged("redis.full")
