@@ -1,4 +1,4 @@
-"""Sessions in Postgres as a shop of 27,000 visits a day has them: made once, kept under `.bench/`.
+"""Sessions in Postgres as a shop of 27,000 visits a day has them: made once, part by part, kept under `.bench/`.
 
 A week of generated traffic is that of every week, with newcomers of its own in each; `clickloom import` makes sessions
 of it. `python -m bench.stored` keeps a server on them until Ctrl-C, for questions by hand.
@@ -55,7 +55,10 @@ def stored(weeks: int, folder: Path | None = None) -> Iterator[str]:
         migrations.upgrade(url)
         if not whole.exists():
             for first in range(0, weeks, PART_WEEKS):
-                _import(_weeks(first, min(weeks, first + PART_WEEKS)), url)
+                imported = folder / f"from-week-{first}"
+                if not imported.exists():
+                    _import(_weeks(first, min(weeks, first + PART_WEEKS)), url)
+                    imported.touch()
             asyncio.run(_count_days(url))
             with psycopg.connect(url, autocommit=True) as database:
                 database.execute("VACUUM (ANALYZE)")
