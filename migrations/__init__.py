@@ -9,7 +9,7 @@ from alembic.script import ScriptDirectory
 from psycopg import sql
 from sqlalchemy.engine import make_url
 
-from clickloom.connect import libpq_url, sqlalchemy_url
+from clickloom.database import libpq_url, sqlalchemy_url
 from clickloom.errors import ServerUnavailable
 
 _WITHOUT_LIMIT = {

@@ -17,7 +17,8 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import migrations
-from clickloom.connect import open_database, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import open_database
 from clickloom.keys import Keys
 from clickloom.settings import Settings
 from services.cli.embedded import embedded_postgres, embedded_valkey

@@ -6,7 +6,8 @@ from typing import Any
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clickloom.connect import memory_of, open_database
+from clickloom.connect import memory_of
+from clickloom.database import open_database
 from clickloom.keys import Keys
 from clickloom.layout import Layout, read_layout
 from clickloom.memory import Amount, HighWater

@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clickloom.connect import open_database, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import open_database
 from clickloom.keys import Keys
 from clickloom.memory import Amount
 from clickloom.open_sessions import OpenSessions

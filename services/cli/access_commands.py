@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from clickloom.access import AccessKey, Kind, Scope, id_of, make_key
 from clickloom.access_table import keep_key, read_keys, revoke_key
-from clickloom.connect import open_database
+from clickloom.database import open_database
 from clickloom.errors import ServerUnavailable
 from clickloom.settings import load_settings
 

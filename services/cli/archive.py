@@ -2,7 +2,7 @@
 
 import psycopg
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import InvalidSetting, ServerUnavailable
 
 _LOCKED = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'clickloom-archive' AND datname = current_database()"

@@ -8,7 +8,7 @@ import psycopg
 from rich.console import Console
 from rich.table import Table
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import ServerUnavailable
 from clickloom.settings import Settings
 from services.persister.day_check import DaysCheck, check_days

@@ -21,7 +21,7 @@ import psycopg
 import structlog
 import typer
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import ClickloomError
 from clickloom.keys import Keys
 from clickloom.logs import configure_logs

@@ -2,7 +2,8 @@
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from clickloom.connect import open_database, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import open_database
 from clickloom.erased import Erased
 from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys

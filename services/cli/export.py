@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from rich.console import Console
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import InvalidInput, InvalidSetting, ServerUnavailable
 from clickloom.lake.columns import LAKE_TABLES, Format
 from clickloom.lake.files import Written, write_hours, writer_of

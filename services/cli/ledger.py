@@ -11,7 +11,8 @@ from rich.table import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clickloom.connect import open_database, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import open_database
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.settings import Settings

@@ -11,26 +11,23 @@ import psycopg
 from psycopg.rows import class_row
 
 from clickloom.click import DEFAULT_SITE, Click
-from clickloom.connect import libpq_url, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import libpq_url
 from clickloom.errors import ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.times import from_datetime, now_us
 from clickloom.wire import MAX_PAYLOAD
-from services.api.ingest import native, tracker
+from services.api.ingest import sources
 from services.api.ingest.events import Terms, sort_events
-from services.api.ingest.kinesis import operations as kinesis
 from services.api.ingest.privacy import Privacy
+from services.generator import publishing
 
 AT_ONCE = 500
 
-_PARSED = (
-    native.SOURCE,
-    kinesis.SOURCE,
-    tracker.SOURCE,
-    "generator",
-)  # sources whose payload is an event as `POST /v1/events` takes it
+# Whose payload is an event as `POST /v1/events` takes it.
+_PARSED = (sources.HTTP, sources.KINESIS, sources.TRACKER, publishing.SOURCE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from psycopg.rows import class_row
 from rich.console import Console
 from rich.table import Table
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.times import parse_time, to_datetime
 from services.cli.source import open_source

@@ -1,4 +1,7 @@
-"""Commands that run the system, or look into one that runs."""
+"""Commands that run the system, or look into one that runs.
+
+What takes long to load, and only one command needs, that command imports.
+"""
 
 import asyncio
 import sys
@@ -9,7 +12,6 @@ import msgspec
 import typer
 from rich.console import Console
 
-import migrations
 from clickloom.connect import open_redis
 from clickloom.keys import Keys
 from clickloom.layout import add_reader, forget_reader
@@ -18,17 +20,13 @@ from clickloom.status.archive import ARCHIVE
 from clickloom.status.reading import read_status
 from clickloom.status.status import Status
 from services.cli import check as checking
-from services.cli import ledger as accounting
 from services.cli import retention as keeping
 from services.cli import status as showing
 from services.cli import tail as tailing
 from services.cli.archive import forget_archive
-from services.cli.audit import audit
 from services.cli.demo_history import DAYS
-from services.cli.erase import erase_person
 from services.cli.options import duration_of, moment_of
 from services.cli.settings_page import settings_page
-from services.cli.up import up as run_everything
 
 commands = typer.Typer()
 readers = typer.Typer(no_args_is_help=True, help="Who is registered to read the streams.")
@@ -48,12 +46,16 @@ def up(
     data_dir: Annotated[Path | None, typer.Option(help="where the servers keep their data")] = None,
 ) -> None:
     """Run everything on this machine: Valkey, PostgreSQL, and the services. REDIS_URL and DATABASE_URL replace them."""
+    from services.cli.up import up as run_everything
+
     run_everything(_settings(port=port, data_dir=data_dir, demo_shop=demo or None), demo=demo, rate=rate, days=days)
 
 
 @commands.command()
 def migrate() -> None:
     """Bring the database's schema to what this version needs."""
+    import migrations
+
     migrations.upgrade(load_settings().database_url)
 
 
@@ -71,6 +73,9 @@ def ledger(
 
     Also if --wait is given and something is still on its way after that time.
     """
+    from services.cli import ledger as accounting
+    from services.cli.audit import audit
+
     if every is not None:
         audit(duration_of(every), window=window, site_id=site)
         return
@@ -94,6 +99,8 @@ def erase(
     Sessionizers and persister must run. What comes after the command was given is new, and stays. If it fails, or is
     cut short, give it again. docs/operations.md says what it does not reach.
     """
+    from services.cli.erase import erase_person
+
     erased = asyncio.run(erase_person(load_settings(), user, site, within_s=wait))
     console = Console(highlight=False, soft_wrap=True)
     gone = f"{erased.clicks:,} clicks, {erased.sessions:,} sessions, {erased.late:,} late clicks"

@@ -14,7 +14,7 @@ from rich.table import Table
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from clickloom.connect import open_database
+from clickloom.database import open_database
 from clickloom.errors import ServerUnavailable
 from clickloom.settings import Settings, load_settings
 from clickloom.triggers.draft import Draft, Question

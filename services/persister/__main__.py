@@ -7,7 +7,8 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from clickloom.connect import POOL_WAIT_S, libpq_url, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import POOL_WAIT_S, libpq_url
 from clickloom.duties import Duties
 from clickloom.keys import Keys
 from clickloom.layout import PERSISTER, lay_out

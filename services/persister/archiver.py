@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.errors import ReadOnlySqlTransaction, UndefinedColumn, UndefinedTable
 from psycopg.types.json import Jsonb
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import InvalidInput, ServerUnavailable
 from clickloom.lake.columns import Format
 from clickloom.lake.files import write_hours, writer_of

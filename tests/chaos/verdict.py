@@ -9,7 +9,8 @@ from typing import Any
 import psycopg
 from redis.asyncio import Redis
 
-from clickloom.connect import libpq_url, open_redis
+from clickloom.connect import open_redis
+from clickloom.database import libpq_url
 from clickloom.keys import Keys
 from clickloom.settings import Settings
 from clickloom.status.reading import read_status

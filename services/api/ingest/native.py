@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from clickloom.click import Click
 from clickloom.errors import RejectedInput
+from services.api.ingest import sources
 from services.api.ingest.body import MAX_BYTES, read_body
 from services.api.ingest.events import MAX_EVENTS, Rejection, Sorted, sort_events, split_json, split_lines
 from services.api.ingest.intake import Intake
@@ -19,7 +20,6 @@ from services.api.resources import resources_of
 router = APIRouter(tags=["ingest"])
 
 PATHS = frozenset({"/v1/events"})
-SOURCE = "http"
 LINES = ("application/x-ndjson", "application/ndjson", "application/jsonl")
 
 _EXAMPLE = {
@@ -89,7 +89,7 @@ PROBLEMS = {
 )
 async def post_events(request: Request) -> JSONResponse:
     resources = resources_of(request)
-    intake = Intake.of(resources, sender_of(resources, request), source=SOURCE)
+    intake = Intake.of(resources, sender_of(resources, request), source=sources.HTTP)
     body = await read_body(request)
     try:
         raws = split_lines(body) if _is_lines(request) else split_json(body)

@@ -7,6 +7,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from services.api.ingest import sources
 from services.api.ingest.events import sort_events
 from services.api.ingest.intake import Intake
 from services.api.ingest.native import PROBLEMS, answer
@@ -17,7 +18,6 @@ from services.api.resources import resources_of
 
 router = APIRouter(tags=["ingest"])
 
-SOURCE = "pixel"
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")  # one point, transparent
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -42,7 +42,7 @@ async def get_pixel(request: Request) -> Response:
     sender = sender_of(resources, request, origin=origin_of(page))
     if asks_for_privacy(request.headers):
         return Response(GIF, 200, _HEADERS, "image/gif")
-    intake = Intake.of(resources, sender, source=SOURCE)
+    intake = Intake.of(resources, sender, source=sources.PIXEL)
     left = intake.admit(1)
     fields = {name: value for name, value in request.query_params.items() if name != "key"}
     now = {"client_event": PAGE_VIEW, "client_timestamp": intake.terms.received_us // 1_000, "page_url": page}

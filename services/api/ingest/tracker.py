@@ -6,6 +6,7 @@ from redis.exceptions import RedisError
 
 from clickloom.click import DEFAULT_SITE
 from clickloom.errors import RejectedInput
+from services.api.ingest import sources
 from services.api.ingest.body import read_body
 from services.api.ingest.events import sort_events, split_json
 from services.api.ingest.intake import Intake, unavailable
@@ -17,7 +18,6 @@ from services.api.resources import resources_of
 router = APIRouter(tags=["ingest"])
 
 PATHS = frozenset({"/v1/page-events"})
-SOURCE = "tracker"
 
 
 @router.post(
@@ -33,7 +33,7 @@ SOURCE = "tracker"
 )
 async def post_page_events(request: Request) -> JSONResponse:
     resources = resources_of(request)
-    intake = Intake.of(resources, sender_of(resources, request), source=SOURCE)
+    intake = Intake.of(resources, sender_of(resources, request), source=sources.TRACKER)
     body = await read_body(request)
     try:
         raws = split_json(body)

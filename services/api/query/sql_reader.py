@@ -19,7 +19,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from services.api.problems import Problem
 
 CONNECTIONS = 8  # of the role, on all machines

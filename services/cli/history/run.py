@@ -19,7 +19,7 @@ from typing import cast
 import psycopg
 from psycopg.errors import UndefinedColumn, UndefinedTable
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import ServerUnavailable
 from clickloom.settings import Settings
 from clickloom.times import now_us, to_datetime

@@ -13,7 +13,7 @@ from clickloom.keys import Keys
 from clickloom.settings import Settings
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = 12  # an operation and phase
+EXAMPLES = 6  # an operation and phase
 
 
 async def test_no_request_ends_in_an_error_of_the_server(

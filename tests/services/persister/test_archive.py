@@ -12,7 +12,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 from redis.asyncio import Redis
 
-from clickloom.connect import libpq_url
+from clickloom.database import libpq_url
 from clickloom.errors import InvalidSetting, ServerUnavailable
 from clickloom.keys import Keys
 from clickloom.lake.hours import Connection

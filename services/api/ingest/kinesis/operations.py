@@ -6,6 +6,7 @@ from typing import Any
 
 from clickloom.publish import Placed
 from clickloom.times import MINUTE_US
+from services.api.ingest import sources
 from services.api.ingest.events import Sorted, sort_events
 from services.api.ingest.intake import Intake
 from services.api.ingest.kinesis import requests
@@ -14,7 +15,6 @@ from services.api.ingest.kinesis.shards import description, sequence_number, sha
 from services.api.ingest.sender import Sender
 from services.api.resources import Resources
 
-SOURCE = "kinesis"
 _REFUSED = "InvalidArgumentException"  # what a record is that is no event
 
 Answer = dict[str, Any]
@@ -58,7 +58,7 @@ async def _put(call: Call, stream: requests.Stream, records: Sequence[bytes], *,
     _ = stream.name  # which stream it is does not matter, but one must be named
     if dry_run:
         raise AwsError("DryRunOperationException", "The request is well-formed and permitted; nothing was stored.")
-    intake = Intake.of(call.resources, call.sender, source=SOURCE)
+    intake = Intake.of(call.resources, call.sender, source=sources.KINESIS)
     intake.admit(len(records))
     found = sort_events(records, intake.terms)
     return _results(len(records), found, await intake.store(found))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from clickloom.errors import RejectedInput
 from clickloom.times import iso
+from services.api.ingest import sources
 from services.api.ingest.body import read_body
 from services.api.ingest.events import Sorted, sort_events
 from services.api.ingest.intake import Intake
@@ -31,7 +32,6 @@ Endpoint = Callable[[Request], Awaitable[JSONResponse]]
 
 router = APIRouter(tags=["ingest, as Segment's"])
 
-SOURCE = "segment"
 MAX_BATCH_BYTES = 500 * 1024
 _BATCHES = ("/v1/batch", "/v1/import", "/v1/b")  # the second of old mobile clients, the third of browsers
 _SINGLES: dict[str, Kind] = {f"/v1/{path}": kind for kind in KINDS for path in (kind, kind[0])}  # browsers send /v1/t
@@ -90,9 +90,10 @@ async def _take(request: Request, kind: Kind | None) -> JSONResponse:
     try:
         batch = read_batch(body) if kind is None else read_single(body)
     except RejectedInput as error:
-        raise await Intake.of(resources, sender_of(resources, request), source=SOURCE).refuse(error, body) from error
+        intake = Intake.of(resources, sender_of(resources, request), source=sources.SEGMENT)
+        raise await intake.refuse(error, body) from error
     sender = sender_of(resources, request, key_text(request.headers, request.query_params) or batch.write_key)
-    intake = Intake.of(resources, sender, source=SOURCE)
+    intake = Intake.of(resources, sender, source=sources.SEGMENT)
     left = intake.admit(len(batch.batch))
     found = _sorted(batch, kind, intake)
     await intake.store(found)

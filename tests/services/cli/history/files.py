@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from clickloom.click import Click
-from clickloom.connect import open_database
+from clickloom.database import open_database
 from clickloom.settings import Settings
 from clickloom.times import iso
 from services.api.balance import Difference, differences
