@@ -153,8 +153,9 @@ class Loader:
 async def _write_sessions(
     connection: Connection, window: str, revision: Revision, entry: Entry, rollbacks: int, moves: Moves
 ) -> None:
-    """As if a changelog had told of them."""
+    """As if a changelog had told of them: the sessions of a day side by side, for questions that read days."""
     rows = Rows(f"{STREAM} {window}", rollbacks=rollbacks)
-    changelog = Changelog(watermark_us=NEVER_US, minus=revision.minus, plus=revision.plus, late=[])
+    plus = sorted(revision.plus, key=lambda session: session.begin_us)
+    changelog = Changelog(watermark_us=NEVER_US, minus=revision.minus, plus=plus, late=[])
     add_changes(window, rows, (entry.entered_ms, 0), changelog)
     await write_rows(connection, rows, moves)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,18 @@ def test_equal_events_without_an_id_are_as_many_as_the_file_has_and_never_more(
     assert import_files(settings, thrice).loaded.new == 1
     assert import_files(settings, twice, thrice).loaded.new == 0
     assert select('SELECT events FROM sessions WHERE "window" = %s', "visits") == [(4,)]
+
+
+def test_sessions_of_a_day_lie_side_by_side_whoever_they_are_of(
+    settings: Settings, select: Select, tmp_path: Path
+) -> None:
+    """In each of the two buckets: a question about a day need not read the pages of all others."""
+    users = 20
+    visits = [event for n in range(users) for event in events(60 * n, 86_400 + 60 * n, user=str(n))]
+    assert import_files(settings, write_lines(tmp_path / "days.jsonl", visits)).loaded.new == 2 * users
+    stored = select('SELECT begin_session FROM sessions WHERE "window" = %s ORDER BY ctid', "visits")
+    assert len(stored) == 2 * users
+    assert sum(later < earlier for earlier, later in pairwise(stored)) <= 1
 
 
 def test_events_with_an_id_count_once_and_details_come_along(
