@@ -1,4 +1,4 @@
-"""Funnels, paths, retention and lists of sessions, as the dashboard asks for them."""
+"""Numbers by hour; funnels, paths, retention and lists of sessions, as the dashboard asks for them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,8 +7,11 @@ EVENTS = ["beer_vitrine_nav", "beer_products", "beer_product_detail", "beer_cart
 STEPS = [{"event": event} for event in EVENTS]
 PAYS = [*STEPS[:4], {"event": EVENTS[4], "filters": [["at_least", "revenue", [20]]]}]
 
+NUMBERS = ["sessions", "visitors", "conversion_rate", "bounce_rate", "revenue", "duration_avg"]
+
 # name → (path, what is asked beside site and range)
 ANALYSES: Mapping[str, tuple[str, dict[str, Any]]] = {
+    "numbers by hour": ("/v1/query", {"metrics": NUMBERS, "dimensions": ["time:hour"], "limit": 1_000}),
     "funnel of 5 steps": ("/v1/funnels", {"steps": STEPS}),
     "funnel, strict": ("/v1/funnels", {"steps": STEPS, "order": "strict"}),
     "funnel, by source": ("/v1/funnels", {"steps": STEPS, "breakdown": "utm_source"}),
