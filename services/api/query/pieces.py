@@ -22,7 +22,7 @@ _HOURS: Level = ("hours", 3_600)
 _ROLLUPS: Level = ("rollups", 300)
 _IN_ROLLUPS = {"site_id", "device_type", "begin_navigation"}
 _BESIDE = {"site_id", "device_type"}  # that every breakdown tells
-MOST_PIECES = 40  # beyond that reading all from one table is quicker than putting them together
+MOST_PIECES = 250  # beyond that reading all from one table is quicker than putting them together
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def breakdown_of(question: Question) -> Breakdown | None:
         return None
     unit, offsets = question.unit, _offsets(question)
     levels: list[Level] = []
-    if unit is None or (unit in ("day", "week", "month") and offsets == {0}):
+    if unit in (None, "week", "month") or (unit == "day" and offsets == {0}):
         levels.append(_DAYS)
     if dimension == TOTAL and (unit is None or _fits(_HOURS, question, offsets)):
         levels.append(_HOURS)
@@ -80,16 +80,35 @@ def pieces_of(question: Question, breakdown: Breakdown | None, uncounted: Collec
     rest = _rest(question)
     if breakdown is None:
         return list(_cut(rest, begin, end))
+    of_others = (*breakdown.levels, *rest)
+    finer = tuple(level for level in breakdown.levels if level != _DAYS)
+    of_days = dict.fromkeys(_torn(question) if _DAYS in breakdown.levels else (), (*finer, *rest))
+    of_days |= dict.fromkeys(uncounted, rest)
     found: list[Piece] = []
-    for day in sorted(uncounted):
+    for day in sorted(of_days):
         midnight = datetime.combine(day, time(), UTC)
         first, following = (_within(begin, end, moment) for moment in (midnight, midnight + timedelta(days=1)))
-        found += _cut((*breakdown.levels, *rest), begin, first)
-        found += _cut(rest, first, following)
+        found += _cut(of_others, begin, first)
+        found += _cut(of_days[day], first, following)
         begin = following
-    found += _cut((*breakdown.levels, *rest), begin, end)
+    found += _cut(of_others, begin, end)
     pieces = list(_joined(found))
-    return pieces if len(pieces) <= MOST_PIECES else pieces_of(question, None)
+    if len(pieces) <= MOST_PIECES:
+        return pieces
+    return pieces_of(question, replace(breakdown, levels=finer) if _DAYS in breakdown.levels else None, uncounted)
+
+
+def _torn(question: Question) -> Iterator[date]:
+    """The days (UTC) in which one of the question's weeks or months ends, in its zone, and another begins."""
+    if question.unit not in ("week", "month"):
+        return
+    begin, end = (moment.astimezone(UTC) for moment in (question.stretch.begin, question.stretch.end))
+    for number in range((end.date() - begin.date()).days + 1):
+        midnight = datetime.combine(begin.date() + timedelta(days=number), time(), UTC)
+        ends = (midnight, midnight + timedelta(days=1, microseconds=-1))
+        first, last = (moment.astimezone(question.zone).date() for moment in ends)
+        if first != last and (last.day == 1 if question.unit == "month" else last.weekday() == 0):
+            yield midnight.date()
 
 
 def _rest(question: Question) -> tuple[Level, ...]:

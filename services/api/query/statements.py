@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     Select,
     Text,
+    and_,
     any_,
     cast,
     func,
@@ -39,6 +40,7 @@ from services.api.query.question import Dimension, Question
 CURRENCIES = ("currency_least", "currency_most")
 NAMES = (*SUMS, *CURRENCIES)
 FEW_GROUPS = 100
+FEW_PIECES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +119,12 @@ def _names(question: Question) -> list[ColumnElement[Any]]:
     return [literal_column(f"d{at}") for at, _ in enumerate(question.dimensions)]
 
 
-def _where(question: Question, read: Read, piece: Piece) -> list[ColumnElement[bool]]:
+def _where(question: Question, read: Read, pieces: Sequence[Piece]) -> list[ColumnElement[bool]]:
+    """Of pieces in the order of time. Their ends come first: they are what an index serves best."""
     at = read.table.c
-    found = [at.window == question.window, read.time >= piece.begin, read.time < piece.end]
+    found = [at.window == question.window, read.time >= pieces[0].begin, read.time < pieces[-1].end]
+    if len(pieces) > 1:
+        found.append(or_(*(and_(read.time >= piece.begin, read.time < piece.end) for piece in pieces)))
     if question.sites:
         found.append(at.site_id.in_(question.sites))
     # an experiment's groups are its variants: who is not in it is in none of them
@@ -127,9 +132,19 @@ def _where(question: Question, read: Read, piece: Piece) -> list[ColumnElement[b
     return [*found, *(read.field(field).is_not(None) for field in experiments), read.condition(question.filter)]
 
 
+def _by_source(pieces: Sequence[Piece]) -> list[tuple[Source, list[Piece]]]:
+    """A few pieces are read each on its own, by an index; of many, each table is read once."""
+    if len(pieces) <= FEW_PIECES:
+        return [(piece.source, [piece]) for piece in pieces]
+    found: dict[Source, list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault(piece.source, []).append(piece)
+    return list(found.items())
+
+
 def sums_of(question: Question, pieces: Sequence[Piece], breakdown: Breakdown | None) -> Select[Any]:
     """One row a group: its labels, and NAMES. One row more than the limit tells that there are more."""
-    parts = [_piece_sums(question, _read(piece.source, breakdown), piece) for piece in pieces]
+    parts = [_sums(question, _read(source, breakdown), some) for source, some in _by_source(pieces)]
     found = union_all(*parts).subquery()
     sums = {
         **{name: cast(func.coalesce(func.sum(found.c[name]), 0), BigInteger) for name in SUMS if name != "revenue"},
@@ -142,9 +157,9 @@ def sums_of(question: Question, pieces: Sequence[Piece], breakdown: Breakdown | 
     return statement.order_by(*_order(question, sums), *labels).limit(question.limit + 1)
 
 
-def _piece_sums(question: Question, read: Read, piece: Piece) -> Select[Any]:
+def _sums(question: Question, read: Read, pieces: Sequence[Piece]) -> Select[Any]:
     sums = (read.sums[name].label(name) for name in NAMES)
-    return select(*_labels(question, read), *sums).where(*_where(question, read, piece)).group_by(*_names(question))
+    return select(*_labels(question, read), *sums).where(*_where(question, read, pieces)).group_by(*_names(question))
 
 
 def _order(question: Question, sums: Mapping[str, ColumnElement[Any]]) -> list[ColumnElement[Any]]:
@@ -159,15 +174,15 @@ def _order(question: Question, sums: Mapping[str, ColumnElement[Any]]) -> list[C
 
 def classes_of(question: Question, pieces: Sequence[Piece], breakdown: Breakdown | None) -> Select[Any]:
     """One row a group and class of durations: the labels, `class` from 1 on, and how many sessions."""
-    parts = [_piece_classes(question, _read(piece.source, breakdown), piece) for piece in pieces]
+    parts = [_classes(question, _read(source, breakdown), some) for source, some in _by_source(pieces)]
     found = union_all(*parts).subquery()
     labels = [found.c[f"d{at}"] for at, _ in enumerate(question.dimensions)]
     many = cast(func.sum(found.c.sessions), BigInteger)
     return select(*labels, found.c["class"], many).group_by(*labels, found.c["class"])
 
 
-def _piece_classes(question: Question, read: Read, piece: Piece) -> Select[Any]:
-    labels, names, where = _labels(question, read), _names(question), _where(question, read, piece)
+def _classes(question: Question, read: Read, pieces: Sequence[Piece]) -> Select[Any]:
+    labels, names, where = _labels(question, read), _names(question), _where(question, read, pieces)
     if read.table is sessions:
         number = class_number(sessions).label("class")
         many = func.count().label("sessions")
@@ -189,7 +204,7 @@ def visitors_of(question: Question, piece: Piece) -> Select[Any]:
     """One row a group: the labels, and how many different visitors it has."""
     read = _of_sessions()
     labels, at = _labels(question, read), sessions.c
-    each = select(*labels, at.site_id, at.user_id).where(*_where(question, read, piece)).distinct().subquery()
+    each = select(*labels, at.site_id, at.user_id).where(*_where(question, read, [piece])).distinct().subquery()
     names = [each.c[f"d{number}"] for number, _ in enumerate(question.dimensions)]
     return select(*names, func.count()).select_from(each).group_by(*names)
 
@@ -198,7 +213,7 @@ def sketches_of(
     question: Question, pieces: Sequence[Piece], breakdown: Breakdown, groups: Sequence[tuple[Any, ...]]
 ) -> Select[Any]:
     """Rows of labels and a sketch; of a group there are several. Of these groups and, if they are many, of others."""
-    parts = [_piece_sketches(question, _read(piece.source, breakdown), piece) for piece in pieces]
+    parts = [_sketches(question, _read(source, breakdown), some) for source, some in _by_source(pieces)]
     found = union_all(*parts).subquery()
     statement = select(found)
     if question.dimensions and len(groups) <= FEW_GROUPS:
@@ -207,8 +222,8 @@ def sketches_of(
     return statement
 
 
-def _piece_sketches(question: Question, read: Read, piece: Piece) -> Select[Any]:
-    labels, names, where = _labels(question, read), _names(question), _where(question, read, piece)
+def _sketches(question: Question, read: Read, pieces: Sequence[Piece]) -> Select[Any]:
+    labels, names, where = _labels(question, read), _names(question), _where(question, read, pieces)
     if read.table is not sessions:
         return select(*labels, read.table.c.visitors).where(*where)
     register: ColumnElement[int] = literal_column(REGISTER)

@@ -143,13 +143,15 @@ FILTERED: list[tuple[list[Any], str]] = [
 ZONES = ["UTC", "Europe/Berlin", "Asia/Kolkata"]
 
 
-def expected(select: Select, by: tuple[str, ...], where: str, zone: str) -> list[list[Any]]:
+def expected(
+    select: Select, by: tuple[str, ...], where: str, zone: str, *, begin: str = "2025-03-28", end: str = "2025-04-03"
+) -> list[list[Any]]:
     """Dimensions, then metrics, by hand-written SQL."""
     parts = [BY[by].format(zone=zone)] if by else []
     of_experiment = " AND experiments ? 'button'" if "experiment:button" in by else ""
     query = f"""
         SELECT {", ".join([*parts, *METRICS.values()])}, array_agg(duration_sec) FROM sessions
-        WHERE "window" = 'visits' AND begin_session >= '2025-03-28 {zone}' AND begin_session < '2025-04-03 {zone}'
+        WHERE "window" = 'visits' AND begin_session >= '{begin} {zone}' AND begin_session < '{end} {zone}'
             AND {where}{of_experiment}
         {"GROUP BY " + ", ".join(str(number + 1) for number, _ in enumerate(by)) if by else ""}
     """
@@ -190,3 +192,18 @@ async def test_numbers_are_those_of_hand_written_sql_whatever_they_are_read_from
             answer = await ask(metrics=[*METRICS, *QUANTILES], dimensions=by, filters=filters, timezone=zone)
             found, wanted = flat(answer), expected(select, by, where, zone)
             assert sorted(found, key=repr) == sorted(wanted, key=repr), (by, filters, counted)
+
+
+@pytest.mark.parametrize("by", [("time:week",), ("time:month", "utm_source")])
+async def test_weeks_and_months_of_years_are_those_of_hand_written_sql(
+    ask: Ask, keep: Keep, count_days: Count, select: Select, by: tuple[str, ...]
+) -> None:
+    """Of another zone than UTC: so many pieces that each table is read once for all of its own."""
+    chance = Random(8)
+    await keep(*(made(number, chance) for number in range(600)))
+    await count_days()
+    select("SELECT set_config('TimeZone', 'UTC', false)")
+    years, zone = ["2024-06-03", "2026-06-07"], "Europe/Berlin"
+    answer = await ask(metrics=[*METRICS, *QUANTILES], dimensions=by, timezone=zone, date_range=years)
+    wanted = expected(select, by, "true", zone, begin="2024-06-03", end="2026-06-08")
+    assert sorted(flat(answer), key=repr) == sorted(wanted, key=repr)
