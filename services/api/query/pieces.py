@@ -23,6 +23,7 @@ _ROLLUPS: Level = ("rollups", 300)
 _IN_ROLLUPS = {"site_id", "device_type", "begin_navigation"}
 _BESIDE = {"site_id", "device_type"}  # that every breakdown tells
 MOST_PIECES = 250  # beyond that reading all from one table is quicker than putting them together
+_MOST_TORN = 120  # days, as many as there are weeks or months: each makes two pieces more
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def breakdown_of(question: Question) -> Breakdown | None:
         return None
     unit, offsets = question.unit, _offsets(question)
     levels: list[Level] = []
-    if unit in (None, "week", "month") or (unit == "day" and offsets == {0}):
+    if unit is None or (unit in ("day", "week", "month") and offsets == {0}) or _tears_few(question):
         levels.append(_DAYS)
     if dimension == TOTAL and (unit is None or _fits(_HOURS, question, offsets)):
         levels.append(_HOURS)
@@ -82,7 +83,7 @@ def pieces_of(question: Question, breakdown: Breakdown | None, uncounted: Collec
         return list(_cut(rest, begin, end))
     of_others = (*breakdown.levels, *rest)
     finer = tuple(level for level in breakdown.levels if level != _DAYS)
-    of_days = dict.fromkeys(_torn(question) if _DAYS in breakdown.levels else (), (*finer, *rest))
+    of_days = dict.fromkeys(_torn(question), (*finer, *rest))
     of_days |= dict.fromkeys(uncounted, rest)
     found: list[Piece] = []
     for day in sorted(of_days):
@@ -93,14 +94,18 @@ def pieces_of(question: Question, breakdown: Breakdown | None, uncounted: Collec
         begin = following
     found += _cut(of_others, begin, end)
     pieces = list(_joined(found))
-    if len(pieces) <= MOST_PIECES:
-        return pieces
-    return pieces_of(question, replace(breakdown, levels=finer) if _DAYS in breakdown.levels else None, uncounted)
+    return pieces if len(pieces) <= MOST_PIECES else pieces_of(question, None)
+
+
+def _tears_few(question: Question) -> bool:
+    """Whether a chart by week or month has not too many for whole days between their ends."""
+    days = {"week": 7, "month": 28}.get(question.unit or "", 0)
+    return question.stretch.end - question.stretch.begin <= _MOST_TORN * timedelta(days=days)
 
 
 def _torn(question: Question) -> Iterator[date]:
     """The days (UTC) in which one of the question's weeks or months ends, in its zone, and another begins."""
-    if question.unit not in ("week", "month"):
+    if not _tears_few(question):  # read without days, or of UTC: there none is torn
         return
     begin, end = (moment.astimezone(UTC) for moment in (question.stretch.begin, question.stretch.end))
     for number in range((end.date() - begin.date()).days + 1):
