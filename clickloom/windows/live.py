@@ -21,8 +21,18 @@ Order = tuple[int, str, Decimal]  # (event time, order, revenue) of one click th
 Touches = dict[str, tuple[int, Any]]  # field → (event time, value) of the first click that has it
 
 
+TOUCH_FIELDS = (
+    *("page_url", "referrer", "utm_source", "utm_medium", "utm_campaign"),
+    *("experiments", "device_type", "currency"),
+)
+ORDER_FIELDS = ("order_id", "revenue")
+
+
 class Extras(msgspec.Struct, array_like=True, gc=False):
-    """What clicks with details added, each with its time so that any order of arrival gives the same."""
+    """What clicks with details added, each with its time so that any order of arrival gives the same.
+
+    Of TOUCH_FIELDS the first that is told counts, of ORDER_FIELDS each that a conversion tells.
+    """
 
     touch: Touches = msgspec.field(default_factory=dict)
     orders: list[Order] = msgspec.field(default_factory=list)  # conversions that tell an order or a revenue

@@ -3,21 +3,29 @@
 The rules are those of `sessions.py`; a test holds the two side by side.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from clickloom.click import Details
 from clickloom.session import ClosedBy, Session
 from clickloom.windows.groups import Rows
-from clickloom.windows.live import PATH, Extras, Live
+from clickloom.windows.live import ORDER_FIELDS, PATH, TOUCH_FIELDS, Extras, Live
 from clickloom.windows.names import EventNames
 from clickloom.windows.record import session_records
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow
 from clickloom.wire import Times
+
+
+class Told(NamedTuple):
+    """The details of clicks: who tells what, and what it is, which only few are asked."""
+
+    fields: Mapping[str, Rows]  # field of `Details` → the clicks that have it, in their order
+    read: Callable[[Rows], Sequence[tuple[str, Details]]]  # of some: event id, by which an order without a number goes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +34,13 @@ class Timelines:
 
     visitors: Sequence[str]  # their keys
     counts: Rows  # clicks of each visitor, at least one
-    names: Sequence[str]
+    names: Sequence[str]  # each that there is, once
+    codes: Rows  # of each click, the place of its name there
     times: Times
-    event_ids: Mapping[int, str]  # of the rows that have details: an order without a number is known by it
-    details: Mapping[int, Details]  # of the rows that have any
+    told: Told
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.codes)
 
     @property
     def firsts(self) -> Rows:
@@ -52,14 +60,32 @@ def whole_sessions(clicks: Timelines, window: SessionWindow, rules: Rules) -> li
     names = EventNames(rules.conversion_events)
     begins = _begins(clicks, window)
     emitted = _sessions(clicks, begins, names, window.gap_us)
-    rows = sorted(clicks.details)
-    for row, place in zip(rows, np.searchsorted(begins, rows, side="right").tolist(), strict=True):
-        live = emitted[place - 1][0]
+    rows = _telling(clicks, begins, rules)
+    places = np.searchsorted(begins, rows, side="right") - 1
+    for row, place, (event_id, details) in zip(rows.tolist(), places.tolist(), clicks.told.read(rows), strict=True):
+        live = emitted[place][0]
         live.extras = live.extras or Extras()
-        conversion = clicks.names[row] in rules.conversion_events
-        told = (clicks.details[row], int(clicks.times[row]))
-        live.extras.note(*told, conversion=conversion, event_id=clicks.event_ids[row])
+        conversion = clicks.names[clicks.codes[row]] in rules.conversion_events
+        live.extras.note(details, int(clicks.times[row]), conversion=conversion, event_id=event_id)
     return session_records(emitted, window=window.name, names=names, rules=rules)
+
+
+def _telling(clicks: Timelines, begins: Rows, rules: Rules) -> Rows:
+    """The clicks whose details can count: of each field the first of each session, and conversions with an order."""
+    fields = clicks.told.fields
+    converting = np.array([name in rules.conversion_events for name in clicks.names], np.bool_)[clicks.codes]
+    first = [_first_of_each(fields[name], clicks.times, begins) for name in TOUCH_FIELDS if name in fields]
+    orders = [fields[name][converting[fields[name]]] for name in ORDER_FIELDS if name in fields]
+    rows: Rows = np.unique(np.concatenate([*first, *orders, np.empty(0, np.int64)]))
+    return rows
+
+
+def _first_of_each(rows: Rows, times: Times, begins: Rows) -> Rows:
+    """Of these rows those of each session's first moment that has any."""
+    sessions = np.searchsorted(begins, rows, side="right")
+    _, first, counts = np.unique(sessions, return_index=True, return_counts=True)
+    found: Rows = rows[times[rows] == np.repeat(times[rows[first]], counts)]
+    return found
 
 
 def _begins(clicks: Timelines, window: SessionWindow) -> Rows:
@@ -99,9 +125,7 @@ def _sessions(clicks: Timelines, begins: Rows, names: EventNames, gap_us: int) -
 
 
 def _records(clicks: Timelines, names: EventNames) -> bytes:
-    distinct = list(dict.fromkeys(clicks.names))
-    codes = dict(zip(distinct, names.add(distinct), strict=True))
     records = np.empty(len(clicks), PATH)
     records["time_us"] = clicks.times
-    records["code"] = np.fromiter(map(codes.__getitem__, clicks.names), np.uint32, len(clicks))
+    records["code"] = np.array(names.add(clicks.names), np.uint32)[clicks.codes]
     return records.tobytes()

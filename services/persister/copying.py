@@ -4,7 +4,7 @@ Straight is the normal case: cursor and rows move in one transaction, so nothing
 that is read again rows go by a temporary table (docs/decisions/0003-copy-straight-into-the-table.md).
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TypeVar
 
 import psycopg
@@ -12,7 +12,7 @@ from psycopg import sql
 from psycopg.errors import ProgramLimitExceeded, StatementTooComplex, UniqueViolation
 from sqlalchemy import Table
 
-from services.persister.packing import blocks
+from services.persister.packing import HEADER, TRAILER, joined
 from services.persister.partitions import Connection
 
 T = TypeVar("T")
@@ -75,10 +75,17 @@ async def copy_incoming(connection: Connection, table: Table, rows: Sequence[T],
 
 async def copy_packed(connection: Connection, into: str, table: Table, rows: Sequence[bytes]) -> None:
     """Rows that are packed already."""
+    await copy_parts(connection, into, table, joined(rows))
+
+
+async def copy_parts(connection: Connection, into: str, table: Table, parts: Iterable[bytes | memoryview]) -> None:
+    """Packed rows, in parts of some that are one behind the other."""
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(sql.Identifier(into), _columns(table))
     async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for block in blocks(rows):
-            await copy.write(block)
+        await copy.write(HEADER)
+        for part in parts:
+            await copy.write(part)
+        await copy.write(TRAILER)
 
 
 async def copy_values(connection: Connection, into: str, table: Table, rows: Sequence[tuple[object, ...]]) -> None:

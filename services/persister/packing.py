@@ -20,13 +20,13 @@ from clickloom.times import SECOND_US
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # no flags, no extension
 TRAILER = b"\xff\xff"
 NULL = b"\xff\xff\xff\xff"
+JSONB_VERSION = b"\x01"
 
 PG_EPOCH_US = 946_684_800 * SECOND_US  # Postgres counts µs from the beginning of 2000
 ROWS_AT_ONCE = 1_000  # in one write
 
 _TEXT_OID, _BIGINT_OID, _INTEGER_OID = 25, 20, 23
 _LENGTHS = [struct.pack(">i", length) for length in range(512)]
-_JSONB_VERSION = b"\x01"
 
 
 def packed(value: bytes) -> bytes:
@@ -45,7 +45,7 @@ def name(value: str) -> bytes:
 
 
 def jsonb(value: Any) -> bytes:
-    return NULL if value is None else packed(_JSONB_VERSION + msgspec.json.encode(value))
+    return NULL if value is None else packed(JSONB_VERSION + msgspec.json.encode(value))
 
 
 def numeric(value: Decimal | None) -> bytes:
@@ -104,6 +104,7 @@ class FixedColumns:
     """
 
     def __init__(self, count: int, kinds: Mapping[str, str]) -> None:
+        self.names = frozenset(kinds)
         fields = [("columns", ">i2")]
         for column, kind in kinds.items():
             fields += [(f"size of {column}", ">i4"), (column, kind)]
@@ -112,11 +113,16 @@ class FixedColumns:
         for column in kinds:
             self._empty[f"size of {column}"] = self._empty[column].itemsize
 
-    def rows(self, length: int, values: Mapping[str, npt.NDArray[Any]]) -> list[bytes]:
+    def array(self, length: int, values: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.void]:
         """The begin of each row; a value without a dimension is all rows'. Raises OverflowError."""
         rows = np.full(length, self._empty, self._empty.dtype)
         for column, found in values.items():
             rows[column] = _fitting(column, found, rows.dtype[column])
+        return rows
+
+    def rows(self, length: int, values: Mapping[str, npt.NDArray[Any]]) -> list[bytes]:
+        """The same, as bytes."""
+        rows = self.array(length, values)
         packed_rows: list[bytes] = rows.view(f"V{rows.itemsize}").tolist()
         return packed_rows
 
@@ -142,9 +148,7 @@ def unpacked(row: bytes) -> list[bytes | None]:
     return values
 
 
-def blocks(rows: Sequence[bytes]) -> Iterator[bytes]:
-    """What COPY … (FORMAT binary) takes."""
-    yield HEADER
+def joined(rows: Sequence[bytes]) -> Iterator[bytes]:
+    """One behind the other, as many at a time as a write takes."""
     for first in range(0, len(rows), ROWS_AT_ONCE):
         yield b"".join(rows[first : first + ROWS_AT_ONCE])
-    yield TRAILER

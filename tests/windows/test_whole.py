@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clickloom.click import Click
+from clickloom.click import Click, Details
 from clickloom.session import Session
 from clickloom.times import SECOND_US
 from clickloom.windows.partition import Partition
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow
-from clickloom.windows.whole import Timelines, whole_sessions
+from clickloom.windows.whole import Timelines, Told, whole_sessions
 from tests.clicks import batch, click
 
 RULES = Rules(out_of_orderness_us=0, allowed_lateness_us=10**6 * SECOND_US)
@@ -31,6 +31,8 @@ some_clicks = st.lists(
         page_url=st.none() | st.sampled_from(["/", "/beer"]),
         order_id=st.none() | st.sampled_from(["1", "2"]),
         revenue=st.none() | st.decimals(0, 9, places=1),
+        utm_source=st.none() | st.sampled_from(["letter", "search"]),
+        utm_campaign=st.none() | st.just("spring"),
     ),
     min_size=1,
     max_size=300,
@@ -40,14 +42,19 @@ some_clicks = st.lists(
 def timelines(clicks: Sequence[Click]) -> Timelines:
     ordered = sorted(clicks, key=lambda one: (one.key, one.time_us))
     visitors = Counter(one.key for one in ordered)
-    told = {row: details for row, one in enumerate(ordered) if (details := one.details()) is not None}
+    names = sorted({one.client_event for one in ordered})
+    details = [one.details() or Details() for one in ordered]
+    fields = {
+        name: np.array([row for row, told in enumerate(details) if getattr(told, name) is not None], np.int64)
+        for name in Details.__struct_fields__
+    }
     return Timelines(
         visitors=list(visitors),
         counts=np.array(list(visitors.values())),
-        names=[one.client_event for one in ordered],
+        names=names,
+        codes=np.array([names.index(one.client_event) for one in ordered]),
         times=np.array([one.time_us for one in ordered]),
-        event_ids={row: ordered[row].event_id or "" for row in told},
-        details=told,
+        told=Told(fields, lambda rows: [(ordered[row].event_id or "", details[row]) for row in rows.tolist()]),
     )
 
 

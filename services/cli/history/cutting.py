@@ -32,20 +32,21 @@ def cut(clicks: Timelines, window: Window, rules: Rules) -> list[Session]:
 def _batches(clicks: Timelines) -> Iterator[RecordBatch]:
     """In the order of time."""
     keys, order = clicks.keys, np.argsort(clicks.times, kind="stable")
+    telling = np.unique(np.concatenate([np.empty(0, np.int64), *clicks.told.fields.values()]))
+    told = dict(zip(telling.tolist(), clicks.told.read(telling), strict=True))
     for first in range(0, len(order), AT_ONCE):
         rows = order[first : first + AT_ONCE]
         listed = rows.tolist()
-        names: dict[str, int] = {}
-        codes = [names.setdefault(clicks.names[row], len(names)) for row in listed]
+        names, codes = np.unique(clicks.codes[rows], return_inverse=True)
         yield RecordBatch(
             arrival_us=int(clicks.times[rows[-1]]),
             keys=[keys[row] for row in listed],
-            names=list(names),
-            codes=np.array(codes, "<u2").tobytes(),
+            names=[clicks.names[name] for name in names.tolist()],
+            codes=codes.astype("<u2").tobytes(),
             times=clicks.times[rows].tobytes(),
             hashes=_distinct(rows).tobytes(),
-            event_ids=[clicks.event_ids.get(row, "") for row in listed],
-            details=[(place, clicks.details[row]) for place, row in enumerate(listed) if row in clicks.details],
+            event_ids=[told[row][0] if row in told else "" for row in listed],
+            details=[(place, told[row][1]) for place, row in enumerate(listed) if row in told],
             sites=[],  # the ledger counts imported clicks by their rows
         )
 

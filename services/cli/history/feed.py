@@ -1,26 +1,28 @@
-"""A bucket's selected clicks, out of the engine: as columns for the windows, as rows for Postgres."""
+"""A bucket's selected clicks, out of the engine: as columns for the windows, as packed rows for Postgres."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import compress
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+from pyarrow import compute
 
 from clickloom.click import DEVICE_CLASSES, Details
-from clickloom.keys import SEPARATOR
+from clickloom.keys import visitor_key
 from clickloom.windows.groups import Rows
-from clickloom.windows.whole import Timelines
+from clickloom.windows.whole import Timelines, Told
 from services.cli.history.ledger import IMPORTED, Counts
+from services.cli.history.packed import packed_rows
 from services.cli.history.revision import Standing
 from services.cli.history.staged import Database, name, text
-from services.persister.click_rows import FIXED, packed_clicks
+from services.persister.click_rows import FIXED
 from services.persister.packing import PG_EPOCH_US
 
 ROWS_OF_ENTRY = 1_000  # clicks are numbered as if they had come in record batches
+PACKED_AT_ONCE = 30_000  # of 70 kB at the most: what Arrow joins ends at 2 GB
 
 Mask = npt.NDArray[np.bool_]
 
@@ -31,89 +33,103 @@ _CLASSES = ", ".join(map(text, DEVICE_CLASSES))
 _CONCLUDED = f"CASE WHEN device_id IN ({_CLASSES}) THEN device_id ELSE 'other' END"
 # Of a click in Postgres it is not known whether its device type was told, unless nothing else would explain it.
 _DEVICE_TYPE = f"CASE WHEN fresh OR device_type <> {_CONCLUDED} THEN device_type END"
-_ANY = " OR ".join(f"{told} IS NOT NULL" for told in (*_TOLD, _DEVICE_TYPE))
-_SEPARATOR = f"chr({ord(SEPARATOR)})"
-_KEY = f"concat(site_id, {_SEPARATOR}, user_id, {_SEPARATOR}, device_id)"
+_ROWS = (
+    "SELECT visitor, time_us, fresh, apart, late, is_bot, event_id, site_id, user_id, device_id, client_event,"
+    f" coalesce(device_type, {_CONCLUDED}) AS device_type, {_DEVICE_TYPE} AS told_type, {', '.join(_TOLD)} FROM feed"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A bucket's selected clicks: row i of every column is click i."""
+    """A bucket's selected clicks."""
 
+    rows: Any  # an Arrow table, of the columns that have anything
+    order: Rows  # click i is this row of it
+    people: int  # clicks that are not apart
     clicks: Timelines  # those apart, which go into no session, come last
-    order: Rows  # which row of the table `feed` each is
-    people: int  # rows that are not apart
-    fresh: Mask
-    bots: Mask
-    event_ids: list[str]
 
-    def of_windows(self, database: Database, windows: Sequence[str]) -> dict[str, Timelines]:
+    def of_windows(self, windows: Sequence[str]) -> dict[str, Timelines]:
         """Of each window, the clicks that are not late under it."""
-        late = database.execute("SELECT rowid, late FROM feed WHERE late <> ''").fetchall()
-        people, found = np.arange(len(self.clicks)) < self.people, {}
-        for window in windows:
-            rows = [row for row, names in late if f" {window} " in names]
-            found[window] = _only(self.clicks, people & ~np.isin(self.order, rows) if rows else people)
-        return found
+        late = self.rows["late"]
+        people = np.arange(len(self.order)) < self.people
+        if not compute.any(compute.not_equal(late, "")).as_py():
+            return dict.fromkeys(windows, _only(self.clicks, people))
+        return {
+            window: _only(self.clicks, people & ~_mask(compute.match_substring(late, f" {window} "))[self.order])
+            for window in windows
+        }
 
 
 def read_feed(database: Database) -> Feed:
-    columns: dict[str, Any] = database.execute(
-        f"SELECT {_KEY} AS key, event_id, client_event, time_us, fresh, apart, is_bot FROM feed ORDER BY rowid"
-    ).fetchnumpy()
-    keys, apart = columns["key"].tolist(), np.asarray(columns["apart"], np.bool_)
-    numbers: dict[str, int] = {}
-    visitors = np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), np.int64, len(keys))
-    order = np.lexsort((columns["time_us"], visitors, apart))
+    """The table `feed`, which has a row at least."""
+    rows = database.sql(_ROWS).to_arrow_table()
+    rows = rows.drop_columns([column for column in rows.column_names if rows[column].null_count == len(rows)])
+    visitors, apart = np.asarray(rows["visitor"]), _mask(rows["apart"])
+    order = np.lexsort((rows["time_us"], visitors, apart))
     firsts, counts = _runs(visitors[order], apart[order])
-    listed = order.tolist()
-    places = dict(zip(listed, range(len(listed)), strict=True))
-    told = database.execute(
-        f"SELECT rowid, event_id, {_DEVICE_TYPE}, {', '.join(_TOLD)} FROM feed WHERE {_ANY}"
-    ).fetchall()
+    events = rows["client_event"].combine_chunks().dictionary_encode()
+    columns = (rows[column].take(order[firsts]).to_pylist() for column in ("site_id", "user_id", "device_id"))
     clicks = Timelines(
-        [keys[row] for row in order[firsts].tolist()],
+        [visitor_key(*who) for who in zip(*columns, strict=True)],
         counts,
-        columns["client_event"][order].tolist(),
-        np.asarray(columns["time_us"][order], "<i8"),
-        {places[row]: event_id for row, event_id, *_ in told},
-        {places[row]: _details(values) for row, _, *values in told},
+        events.dictionary.to_pylist(),
+        np.asarray(events.indices)[order],
+        np.asarray(rows["time_us"])[order],
+        _told(rows, order),
     )
-    fresh, bots = (np.asarray(columns[column][order], np.bool_) for column in ("fresh", "is_bot"))
-    return Feed(clicks, order, int((~apart).sum()), fresh, bots, columns["event_id"][order].tolist())
+    return Feed(rows, order, int((~apart).sum()), clicks)
 
 
-def _runs(visitors: Rows, apart: Mask) -> tuple[Rows, Rows]:
-    """Of each visitor's rows, those apart for themselves: the first, and how many they are."""
+def _told(rows: Any, order: Rows) -> Told:
+    columns = {"device_type": "told_type", **{told: told for told in _TOLD}}
+    known = {told: rows[column] for told, column in columns.items() if column in rows.column_names}
+
+    def read(clicks: Rows) -> list[tuple[str, Details]]:
+        places = order[clicks]
+        values = (column.take(places).to_pylist() for column in known.values())
+        details = (_details(known, row) for row in zip(*values, strict=True))
+        return list(zip(rows["event_id"].take(places).to_pylist(), details, strict=True))
+
+    valid = {told: np.flatnonzero(_mask(compute.is_valid(column))[order]) for told, column in known.items()}
+    return Told(valid, read)
+
+
+def _mask(column: Any) -> Mask:
+    return np.asarray(column, np.bool_)
+
+
+def _runs(visitors: npt.NDArray[np.uint64], apart: Mask) -> tuple[Rows, Rows]:
+    """Of each visitor's clicks, those apart for themselves: the first, and how many they are."""
     changes = (visitors[1:] != visitors[:-1]) | (apart[1:] != apart[:-1])
-    firsts = np.flatnonzero(np.concatenate([np.full(min(len(visitors), 1), True), changes]))
+    firsts = np.flatnonzero(np.concatenate([[True], changes]))
     return firsts, np.diff(np.append(firsts, len(visitors)))
 
 
 def _only(clicks: Timelines, kept: Mask) -> Timelines:
-    """Those rows."""
+    """Those clicks."""
     if kept.all():
         return clicks
-    rows = np.flatnonzero(kept)
+    rows, places = np.flatnonzero(kept), np.cumsum(kept) - 1
     visitors = np.repeat(np.arange(len(clicks.counts)), clicks.counts)[rows]
     left, counts = np.unique(visitors, return_counts=True)
-    places = {row: place for place, row in enumerate(rows.tolist())}
+    told = clicks.told
+    fields = {name: places[found[kept[found]]] for name, found in told.fields.items()}
     return Timelines(
         [clicks.visitors[visitor] for visitor in left.tolist()],
         counts,
-        [clicks.names[row] for row in places],
+        clicks.names,
+        clicks.codes[rows],
         clicks.times[rows],
-        {places[row]: event_id for row, event_id in clicks.event_ids.items() if row in places},
-        {places[row]: details for row, details in clicks.details.items() if row in places},
+        Told(fields, lambda some: told.read(rows[some])),
     )
 
 
-def _details(values: Sequence[Any]) -> Details:
-    told = dict(zip(("device_type", *_TOLD), values, strict=True))
+def _details(fields: Iterable[str], values: Sequence[Any]) -> Details:
+    told = dict(zip(fields, values, strict=True))
     for column in ("experiments", "properties"):
-        if told[column] is not None:
+        if told.get(column) is not None:
             told[column] = msgspec.json.decode(told[column])
-    if told["revenue"] is not None:
+    if told.get("revenue") is not None:
         told["revenue"] = _as_told(told["revenue"])
     return Details(**told)
 
@@ -136,21 +152,22 @@ def counts_of(database: Database) -> dict[str, Counts]:
     return {site_id: Counts(*counts) for site_id, *counts in database.execute(query).fetchall()}
 
 
-def rows_of(feed: Feed, *, entered_ms: int, first_seq: int) -> list[bytes]:
+def rows_of(feed: Feed, *, entered_ms: int, first_seq: int) -> Iterator[memoryview]:
     """The new clicks as packed rows of `clicks`, each visitor's together, so that an index takes them side by side."""
-    rows = np.flatnonzero(feed.fresh)
-    number, times = np.arange(len(rows)), feed.clicks.times[rows] - PG_EPOCH_US
-    fixed = FIXED.rows(
-        len(rows),
-        {
-            "arrived_at": times,  # history came when it happened
-            "entry_ms": np.array(entered_ms),
-            "entry_seq": first_seq + number // ROWS_OF_ENTRY,
-            "partition": np.array(IMPORTED),
-            "entry_row": number % ROWS_OF_ENTRY,
-            "client_timestamp": times,
-            "is_bot": feed.bots[rows],
-        },
-    )
-    clicks, event_ids = _only(feed.clicks, feed.fresh), list(compress(feed.event_ids, feed.fresh.tolist()))
-    return packed_clicks(fixed, event_ids, clicks.keys, clicks.names, clicks.details)
+    rows = feed.order[_mask(feed.rows["fresh"])[feed.order]]
+    for first in range(0, len(rows), PACKED_AT_ONCE):
+        some = feed.rows.take(rows[first : first + PACKED_AT_ONCE])
+        number, times = np.arange(first, first + len(some)), np.asarray(some["time_us"]) - PG_EPOCH_US
+        fixed = FIXED.array(
+            len(some),
+            {
+                "arrived_at": times,  # history came when it happened
+                "entry_ms": np.array(entered_ms),
+                "entry_seq": first_seq + number // ROWS_OF_ENTRY,
+                "partition": np.array(IMPORTED),
+                "entry_row": number % ROWS_OF_ENTRY,
+                "client_timestamp": times,
+                "is_bot": _mask(some["is_bot"]),
+            },
+        )
+        yield packed_rows(fixed, some)

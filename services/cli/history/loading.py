@@ -18,7 +18,7 @@ from services.cli.history.locks import writing
 from services.cli.history.revision import Revision, revise
 from services.cli.history.selection import Bounds, select
 from services.cli.history.staged import Database, open_duckdb
-from services.persister.copying import copy_packed
+from services.persister.copying import copy_parts
 from services.persister.partitions import Connection
 from services.persister.rollups import Moves
 from services.persister.rows import Rows, add_changes
@@ -125,14 +125,14 @@ class Loader:
         if loaded.new:
             feed, entry = read_feed(database), Entry(job.entered_ms, bucket)
             rows = rows_of(feed, entered_ms=entry.entered_ms, first_seq=entry.first_seq)
-            await copy_packed(connection, clicks_table.name, clicks_table, rows)
+            await copy_parts(connection, clicks_table.name, clicks_table, rows)
             for window, revision in sorted(self._revisions(feed, loaded).items()):
                 await _write_sessions(connection, window, revision, entry, job.rollbacks, pending.moves[window])
         return loaded
 
     def _revisions(self, feed: Feed, loaded: Loaded) -> dict[str, Revision]:
         job = self._job
-        clicks = feed.of_windows(self._database, [window.name for window in job.windows])
+        clicks = feed.of_windows([window.name for window in job.windows])
         revisions = {}
         for window in job.windows:
             made = cut(clicks[window.name], window, job.rules)

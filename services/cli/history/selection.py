@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.cli.history.staged import COLUMNS, Database, bucket_files, name, read_parquet, text
+from services.cli.history.staged import COLUMNS, Database, bucket_files, no_rows, read_clicks, read_parquet, text
 
 _DETAILS = [column for column in COLUMNS if column not in ("file", "row")]
 
@@ -61,7 +61,7 @@ def select(database: Database, folder: Path, bucket: int, bounds: Bounds) -> Sel
     present = bucket_files(folder, "present", bucket)
     if not present and not _number(database, f"SELECT count(*) FROM incoming WHERE {_unsettled(bounds)}"):
         database.execute("DROP TABLE IF EXISTS feed; ALTER TABLE incoming RENAME TO feed")
-        database.execute(f"CREATE OR REPLACE TABLE replaced AS {_no_rows(STANDING)}")
+        database.execute(f"CREATE OR REPLACE TABLE replaced AS {no_rows(STANDING)}")
         return Selection(rows - _number(database, "SELECT count(*) FROM feed"), 0, 0, 0)
     _read_present(database, present, bucket_files(folder, "standing", bucket))
     database.execute(_FRESH)
@@ -100,7 +100,7 @@ _TOLD = "site_id, user_id, device_id, client_event, time_us, nth"
 
 def _read_incoming(database: Database, files: Sequence[Path], bounds: Bounds) -> None:
     """Each event of the files once, with an event id; as `feed` has it, if nothing else is known of its visitors."""
-    read = _READ.format(files=read_parquet(list(files)), apart=bounds.apart)
+    read = _READ.format(files=read_clicks(files), apart=bounds.apart)
     named = _NAMED.format(told=_TOLD)
     unique = "SELECT count(DISTINCT identity) = count(*) FROM incoming"
     database.execute(f"{read} {named} FROM (SELECT *, 1 AS nth FROM known)")
@@ -135,20 +135,16 @@ STANDING = {
 }
 
 
-def _no_rows(columns: Mapping[str, str]) -> str:
-    return f"SELECT {', '.join(f'NULL::{kind} AS {name(column)}' for column, kind in columns.items())} LIMIT 0"
-
-
 def _read_present(database: Database, present: list[Path], standing: list[Path]) -> None:
     """What Postgres has of the visitors; of an event that came twice the first, as the windows take it."""
     visitor = "hash(site_id, user_id, device_id) AS visitor"
-    rows = read_parquet(present) if present else f"({_no_rows(PRESENT)})"
+    rows = read_parquet(present) if present else f"({no_rows(PRESENT)})"
     database.execute(
         f"CREATE OR REPLACE TABLE present AS SELECT *, {visitor} FROM {rows}"
         " WHERE visitor IN (SELECT visitor FROM incoming)"
         " QUALIFY row_number() OVER (PARTITION BY visitor, event_id ORDER BY entry_ms, entry_seq, entry_row) = 1"
     )
-    rows = read_parquet(standing) if standing else f"({_no_rows(STANDING)})"
+    rows = read_parquet(standing) if standing else f"({no_rows(STANDING)})"
     database.execute(f"CREATE OR REPLACE TABLE standing AS SELECT *, {visitor} FROM {rows}")
 
 

@@ -3,6 +3,7 @@
 A bucket is a hash of the visitor: all that is known of one visitor lies in one bucket, and a bucket fits into memory.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import duckdb
@@ -43,6 +44,7 @@ def open_duckdb(folder: Path, *, threads: int, memory: str) -> Database:
         "memory_limit": memory,
         "temp_directory": str(folder),
         "TimeZone": "UTC",
+        "arrow_large_buffer_size": True,  # a column of a bucket may have more than 2 GB
         "autoinstall_known_extensions": False,
     }
     return duckdb.connect(config=config)
@@ -82,8 +84,19 @@ def bucket_numbers(folder: Path) -> list[int]:
     return sorted(int(path.name.partition("=")[2]) for path in (folder / "clicks").glob("bucket=*"))
 
 
-def read_parquet(files: list[Path]) -> str:
-    return f"read_parquet([{', '.join(map(text, files))}], hive_partitioning = false)"
+def read_parquet(files: Sequence[Path]) -> str:
+    """With the columns of all of them."""
+    return f"read_parquet([{', '.join(map(text, files))}], hive_partitioning = false, union_by_name = true)"
+
+
+def no_rows(columns: Mapping[str, str]) -> str:
+    """The query of an empty table, of columns and their types."""
+    return f"SELECT {', '.join(f'NULL::{kind} AS {name(column)}' for column, kind in columns.items())} LIMIT 0"
+
+
+def read_clicks(files: Sequence[Path]) -> str:
+    """With all COLUMNS: a file has no more of them than its source had."""
+    return f"(({no_rows(COLUMNS)}) UNION ALL BY NAME FROM {read_parquet(files)})"
 
 
 def text(value: object) -> str:

@@ -24,6 +24,12 @@ _UNZONED = {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS"}
 _LONGEST = {"site_id": 64, "user_id": 128, "device_id": 128, "client_event": 64, "event_id": 64, "order_id": 128}
 _LABELS = {"page_url": 2048, "referrer": 2048, "utm_source": 128, "utm_medium": 128, "utm_campaign": 128}
 _OBJECTS = ("experiments", "properties")
+_PLAIN_TEXT = r'"[^"\\\x00-\x1f]*"'
+_PLAIN_PAIRS = {  # of JSON that is written in the shortest way
+    "experiments": rf'"[^"\\\x00-\x1f]+":{_PLAIN_TEXT}',
+    "properties": rf"{_PLAIN_TEXT}:({_PLAIN_TEXT}|0|-?[1-9][0-9]{{0,14}}|true|false|null)",
+}
+_ALWAYS = ("site_id", "time_us", "is_bot")
 _ISO = r"\d{4}-\d\d-\d\d[T ]([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,6})?Z?"
 _MILLISECONDS = r"\d{11,15}"  # in a text: of 1973 and later
 
@@ -68,13 +74,17 @@ def check_types(source: Source, file: str) -> None:
 
 
 def plain_rows(source: Source, latest_us: int) -> str:
-    """The query of the rows that are plainly clicks, as they are staged; `latest_us` is the greatest time allowed."""
+    """The query of the rows that are plainly clicks, as they are staged; `latest_us` is the greatest time allowed.
+
+    Without the columns that the file does not have: to write and to read them would take a third of all.
+    """
     values = {field: source.text(field) for field in FIELDS}
     values["site_id"] = f"coalesce({values['site_id']}, '{DEFAULT_SITE}')"
     values["revenue"] = f"TRY_CAST({source.value('revenue')} AS DECIMAL(18, 6))"
     values["time_us"] = _time(source)
     values["is_bot"] = "false"
-    shown = [f"{values[column]} AS {column}" for column in COLUMNS if column not in ("file", "row")]
+    known = [column for column in COLUMNS if column in _ALWAYS or source.has(column)]
+    shown = [f"{values[column]} AS {column}" for column in known]
     numbers = f"{source.number} AS file, {ROW} AS row"
     staged = f"SELECT {numbers}, {', '.join(shown)} FROM {source.relation} WHERE {_plain(source)}"
     return f"SELECT * FROM ({staged}) WHERE time_us BETWEEN 0 AND {latest_us}"
@@ -91,7 +101,7 @@ def _plain(source: Source) -> str:
     """Never null, and true only of rows that `normalise` takes as they are."""
     conditions = [_short(source, field, longest) for field, longest in _LONGEST.items() if source.has(field)]
     conditions += [_label(source, field, longest) for field, longest in _LABELS.items() if source.has(field)]
-    conditions += [f"{source.value(field)} IS NULL" for field in _OBJECTS if source.has(field)]
+    conditions += [_plain_object(source, field) for field in _OBJECTS if source.has(field)]
     classes = ", ".join(map(text, (*DEVICE_CLASSES, "other")))
     for field, condition in (("device_type", f"IN ({classes})"), ("currency", "SIMILAR TO '[A-Za-z]{3}'")):
         if source.has(field):
@@ -111,6 +121,18 @@ def _short(source: Source, field: str, longest: int) -> str:
 def _label(source: Source, field: str, longest: int) -> str:
     value = source.text(field)
     return _null_or(source, field, f"length({value}) <= {longest} AND NOT contains({value}, chr(0))")
+
+
+def _plain_object(source: Source, field: str) -> str:
+    """Flat and short, with each name once."""
+    value, pair = source.value(field), _PLAIN_PAIRS[field]
+    if source.kind(field) != "VARCHAR":
+        return f"{value} IS NULL"
+    written = f"length({value}) <= 128 AND regexp_full_match({value}, {text(rf'{{{pair}(,{pair})*}}')})"
+    once = (
+        f"CASE WHEN contains({value}, ',') THEN len(json_keys({value})) = list_unique(json_keys({value})) ELSE true END"
+    )
+    return _null_or(source, field, f"{written} AND {once}")
 
 
 def _null_or(source: Source, field: str, condition: str) -> str:

@@ -38,7 +38,18 @@ times = st.one_of(
     ),
     st.sampled_from(["1969-12-31T23:59:59", "2027-01-15T08:05:00", "2027-01-15T08:05:00.000001", "2027-01-15T08:04Z"]),
 )
-json_texts = st.one_of(st.none(), st.sampled_from(['{"a": 1}', "{", "[]", '{"a": "\\u0000"}', "null"]))
+flat_values: st.SearchStrategy[object] = (
+    st.none() | st.booleans() | st.integers(-(10**16), 10**16) | st.floats() | st.text(max_size=4) | st.just([])
+)
+json_texts = st.one_of(
+    st.none(),
+    st.sampled_from(
+        ['{"a": 1}', "{", "[]", '{"a":"\\u0000"}', "null", "{}", '{"a":"b","a":"c"}', '{"":"a"}', '{"a":-0}']
+    ),
+    st.dictionaries(st.text(max_size=3), st.text(max_size=4), max_size=3).map(msgspec.json.encode).map(bytes.decode),
+    st.dictionaries(st.text("ab,"), flat_values, max_size=3).map(msgspec.json.encode).map(bytes.decode),
+    st.sampled_from([63, 64, 126, 127, 128, 129]).map(lambda length: f'{{"a":"{"é" * length}"}}'),
+)
 revenues = st.one_of(st.none(), st.sampled_from(["1", "1.50", "1e20", "0.0000001", "x", "NaN", "-3"]))
 rows = st.fixed_dictionaries(
     {
@@ -78,10 +89,19 @@ def checked(event: str | bytes) -> Click | None:
 def staged(click: Click) -> dict[str, Any]:
     """What of a click is staged, by column."""
     found = {column: getattr(click, column) for column in COLUMNS if column in FIELDS}
+    for column in ("experiments", "properties"):
+        found[column] = found[column] and msgspec.json.encode(found[column]).decode()
     return {**found, "event_id": None if click.event_id == "made" else click.event_id, "time_us": click.time_us}
 
 
-@given(st.lists(rows, min_size=1, max_size=5))
+PLAIN = {
+    **dict.fromkeys(FIELDS),
+    **{"user_id": "64", "device_id": "mobile", "client_event": "x", "client_timestamp": "2021-02-26T13:31:00"},
+}
+with_objects = st.fixed_dictionaries({"experiments": json_texts, "properties": json_texts}).map(PLAIN.__or__)
+
+
+@given(st.lists(rows | with_objects, min_size=1, max_size=5))
 def test_each_row_is_plain_or_other_and_what_is_plain_is_what_normalise_makes_of_it(
     database: Database, found: list[dict[str, Any]]
 ) -> None:
@@ -93,12 +113,12 @@ def test_each_row_is_plain_or_other_and_what_is_plain_is_what_normalise_makes_of
     assert sorted([*by_row, *(row for row, _ in others)]) == list(range(1, len(found) + 1))
     for number, row in by_row.items():
         event = {field: value for field, value in found[number - 1].items() if value is not None}
+        for field in ("experiments", "properties"):
+            if field in event:
+                event[field] = msgspec.json.decode(event[field])
         click = checked(msgspec.json.encode(event))
         assert click is not None
         assert {**row, "file": 0, "row": 0} == {"file": 0, "row": 0, **staged(click)}
-
-
-PLAIN = {**dict.fromkeys(FIELDS), "user_id": "64", "device_id": "mobile", "client_event": "x"}
 
 
 @pytest.mark.parametrize(
@@ -122,6 +142,22 @@ def test_a_time_in_any_form_is_read_in_one_way_or_the_other(database: Database, 
         assert click.time_us in (1_614_346_260_000_000, 1_614_342_660_000_000)
 
 
+@pytest.mark.parametrize(
+    ("written", "ways"),
+    [
+        ('{"color":"blau","größe":""}', "plain"),
+        ('{"color": "blue"}', "other"),
+        ('{"color":"blue","color":"red"}', "other"),
+        ('{"quote":"\\""}', "other"),
+        ("{}", "other"),
+    ],
+)
+def test_objects_of_texts_are_plain_if_written_as_we_do(database: Database, written: str, ways: str) -> None:
+    source = source_of(database, [{**PLAIN, "experiments": written, "properties": written}])
+    plain = database.execute(plain_rows(source, NOW_US)).fetchall()
+    assert len(plain) == (ways == "plain")
+
+
 def test_typed_columns_are_read_by_their_type(database: Database, tmp_path: Path) -> None:
     moment = "TIMESTAMPTZ '2021-02-26 13:31:00+00'"
     columns = f"1::BIGINT AS {ROW}, 64::INTEGER AS user_id, 'x' AS device_id, 'y' AS client_event"
@@ -136,8 +172,10 @@ def test_typed_columns_are_read_by_their_type(database: Database, tmp_path: Path
         types = {column: kind for column, kind, *_ in database.execute(f"DESCRIBE {relation[1:-1]}").fetchall()}
         fields = {field: field for field in types if field != ROW}
         source = Source(relation, 0, fields, {"site_id": "shop"}, types)
-        [row] = database.execute(plain_rows(source, NOW_US)).fetchall()
-        found = dict(zip(COLUMNS, row, strict=True))
+        plain = database.execute(plain_rows(source, NOW_US))
+        names = [column for column, *_ in plain.description]
+        [row] = plain.fetchall()
+        found = dict(zip(names, row, strict=True))
         assert (found["user_id"], found["time_us"], found["revenue"]) == ("64", us, Decimal("12.5"))
         assert found["site_id"] == "shop"
 
