@@ -34,3 +34,7 @@ def _install() -> None:
             timeout=INSTALL_WITHIN_S,
             check=False,
         )
+
+
+if __name__ == "__main__":
+    chromium()
