@@ -21,10 +21,8 @@ Order = tuple[int, str, Decimal]  # (event time, order, revenue) of one click th
 Touches = dict[str, tuple[int, Any]]  # field → (event time, value) of the first click that has it
 
 
-TOUCH_FIELDS = (
-    *("page_url", "referrer", "utm_source", "utm_medium", "utm_campaign"),
-    *("experiments", "device_type", "currency"),
-)
+UTM_FIELDS = ("utm_source", "utm_medium", "utm_campaign")  # go together, and empty ones tell nothing
+TOUCH_FIELDS = ("page_url", "referrer", *UTM_FIELDS, "experiments", "device_type", "currency")
 ORDER_FIELDS = ("order_id", "revenue")
 
 

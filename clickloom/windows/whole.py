@@ -24,7 +24,7 @@ from clickloom.wire import Times
 class Told(NamedTuple):
     """The details of clicks: who tells what, and what it is, which only few are asked."""
 
-    fields: Mapping[str, Rows]  # field of `Details` → the clicks that have it, in their order
+    fields: Mapping[str, Rows]  # field of `Details` → the clicks that have it, of UTM_FIELDS not empty, in their order
     read: Callable[[Rows], Sequence[tuple[str, Details]]]  # of some: event id, by which an order without a number goes
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clickloom.click import Click, Details
 from clickloom.session import Session
 from clickloom.times import SECOND_US
+from clickloom.windows.live import UTM_FIELDS
 from clickloom.windows.partition import Partition
 from clickloom.windows.rules import Rules
 from clickloom.windows.spec import SessionWindow
@@ -31,7 +32,7 @@ some_clicks = st.lists(
         page_url=st.none() | st.sampled_from(["/", "/beer"]),
         order_id=st.none() | st.sampled_from(["1", "2"]),
         revenue=st.none() | st.decimals(0, 9, places=1),
-        utm_source=st.none() | st.sampled_from(["letter", "search"]),
+        utm_source=st.none() | st.sampled_from(["letter", "search", ""]),
         utm_campaign=st.none() | st.just("spring"),
     ),
     min_size=1,
@@ -44,10 +45,7 @@ def timelines(clicks: Sequence[Click]) -> Timelines:
     visitors = Counter(one.key for one in ordered)
     names = sorted({one.client_event for one in ordered})
     details = [one.details() or Details() for one in ordered]
-    fields = {
-        name: np.array([row for row, told in enumerate(details) if getattr(told, name) is not None], np.int64)
-        for name in Details.__struct_fields__
-    }
+    fields = {name: np.array(rows_with(name, details), np.int64) for name in Details.__struct_fields__}
     return Timelines(
         visitors=list(visitors),
         counts=np.array(list(visitors.values())),
@@ -56,6 +54,11 @@ def timelines(clicks: Sequence[Click]) -> Timelines:
         times=np.array([one.time_us for one in ordered]),
         told=Told(fields, lambda rows: [(ordered[row].event_id or "", details[row]) for row in rows.tolist()]),
     )
+
+
+def rows_with(name: str, details: Sequence[Details]) -> list[int]:
+    told = (getattr(one, name) for one in details)
+    return [row for row, value in enumerate(told) if (value if name in UTM_FIELDS else value is not None)]
 
 
 def by_batches(clicks: Sequence[Click], window: SessionWindow) -> list[Session]:

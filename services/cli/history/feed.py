@@ -13,6 +13,7 @@ from pyarrow import compute
 from clickloom.click import DEVICE_CLASSES, Details
 from clickloom.keys import visitor_key
 from clickloom.windows.groups import Rows
+from clickloom.windows.live import UTM_FIELDS
 from clickloom.windows.whole import Timelines, Told
 from services.cli.history.ledger import IMPORTED, Counts
 from services.cli.history.packed import packed_rows
@@ -90,8 +91,13 @@ def _told(rows: Any, order: Rows) -> Told:
         details = (_details(known, row) for row in zip(*values, strict=True))
         return list(zip(rows["event_id"].take(places).to_pylist(), details, strict=True))
 
-    valid = {told: np.flatnonzero(_mask(compute.is_valid(column))[order]) for told, column in known.items()}
-    return Told(valid, read)
+    return Told({told: np.flatnonzero(_has(told, column)[order]) for told, column in known.items()}, read)
+
+
+def _has(field: str, column: Any) -> Mask:
+    if field in UTM_FIELDS:
+        return _mask(compute.fill_null(compute.not_equal(column, ""), False))
+    return _mask(compute.is_valid(column))
 
 
 def _mask(column: Any) -> Mask:

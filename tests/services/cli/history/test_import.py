@@ -111,6 +111,23 @@ def test_events_with_an_id_count_once_and_details_come_along(
     assert select(again, "visits") == [(3, 1, 12.5, "/x", 2)], "what earlier clicks told is read back"
 
 
+def test_a_visit_tells_the_first_that_its_clicks_tell_and_an_empty_text_tells_no_campaign(
+    settings: Settings, select: Select, tmp_path: Path
+) -> None:
+    lines = [
+        *events(0, page_url="/", utm_source="", utm_campaign=""),
+        *events(1, page_url="/beer", utm_source="letter", utm_campaign="spring"),
+        *events(2, referrer="https://search.example/", utm_source="search", utm_campaign="summer"),
+        *events(7200, page_url="/tea", utm_campaign="autumn"),
+    ]
+    import_files(settings, write_lines(tmp_path / "clicks.jsonl", lines))
+    told = "SELECT entry_url, referrer, utm_source, utm_campaign FROM sessions"
+    assert select(f'{told} WHERE "window" = %s ORDER BY begin_session', "visits") == [
+        ("/", "https://search.example/", "letter", "spring"),
+        ("/tea", None, None, "autumn"),
+    ]
+
+
 def test_bots_are_kept_and_counted_but_in_no_session(settings: Settings, select: Select, tmp_path: Path) -> None:
     lines = [*events(0, user="a"), *events(0, user="b", is_bot=True), *events(0, user="c", user_agent="Googlebot/2.1")]
     file = write_lines(tmp_path / "clicks.jsonl", lines)
