@@ -14,7 +14,7 @@ import os
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import psycopg
@@ -27,12 +27,14 @@ from clickloom.keys import Keys
 from clickloom.logs import configure_logs
 from clickloom.settings import Settings, load_settings
 from clickloom.times import DAY_US, from_datetime, iso, to_datetime
-from services.cli.history.intake import FileFormat
+from services.cli.history.formats import FileFormat
 from services.cli.history.mapping import Mapping
-from services.cli.history.run import Report, Request, run
 from services.generator.plan import Plan
 from services.generator.shop import Habits
 from services.generator.writing import write_lines
+
+if TYPE_CHECKING:
+    from services.cli.history.run import Report
 
 log = structlog.get_logger()
 
@@ -76,8 +78,10 @@ def _is_empty(database_url: str) -> bool:
     return row == (False,)
 
 
-def make_past(note: Path, settings: Settings, *, patience_s: float = _PATIENCE_S) -> Report:
+def make_past(note: Path, settings: Settings, *, patience_s: float = _PATIENCE_S) -> "Report":
     """Make what is noted. Raises ClickloomError, OSError."""
+    from services.cli.history.run import Request, run  # which takes long to load
+
     past = msgspec.json.decode(note.read_bytes(), type=Past)
     log.info("history.begun", days=past.days, until=iso(past.end_us), remark="its visits appear as they are imported")
     file = note.with_suffix(".jsonl")
@@ -114,7 +118,7 @@ def _await_streams(settings: Settings, moment_us: int, patience_s: float) -> Non
             time.sleep(_LOOK_S)
 
 
-def _tell(report: Report) -> None:
+def _tell(report: "Report") -> None:
     made = {f"sessions_{window}": count for window, count in report.loaded.made.items()}
     log.info("history.imported", clicks=report.loaded.new, **made, seconds=round(report.seconds, 1))
     found = report.loaded

@@ -20,13 +20,10 @@ from services.cli import backtest as backtesting
 from services.cli import replay as replaying
 from services.cli import score as scoring
 from services.cli import sessionize as sessionizing
-from services.cli.history import run as importing
-from services.cli.history.intake import FileFormat, format_of, named
+from services.cli.history.formats import FileFormat, format_of, named
 from services.cli.history.mapping import parse_mapping
-from services.cli.history.parallel import processes_of_machine
-from services.cli.history.report import print_report, progress_bar
 from services.cli.interrupt import Interrupt
-from services.cli.options import File, duration_of
+from services.cli.options import File, duration_of, processes_of_machine
 from services.cli.source import Format, open_source, read_lines, readable_again
 
 commands = typer.Typer()
@@ -74,6 +71,9 @@ def import_(
     Done again it changes nothing. Live traffic is not disturbed: what it can still change is left out, and told; exit 1
     if that is so. Columns named as the fields of a click are found without --map.
     """
+    from services.cli.history import run as importing  # which takes long to load
+    from services.cli.history.report import print_report, progress_bar
+
     mapping, interrupt = parse_mapping(rules or []), Interrupt()
     interrupt.install()
     try:

@@ -1,5 +1,6 @@
 """Options that several commands have, and how they are read."""
 
+import os
 from datetime import datetime
 from typing import Annotated
 
@@ -24,3 +25,8 @@ def duration_of(text: str) -> int:
         return parse_duration(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def processes_of_machine() -> int:
+    """How many can run at once."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

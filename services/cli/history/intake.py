@@ -1,8 +1,7 @@
 """Files of any format into staged clicks; what is no click is handed on with its place and the reason."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 from clickloom.click import Click, normalise, parse_click, parse_object
 from clickloom.errors import InvalidInput, RejectedInput
 from clickloom.wire import MAX_PAYLOAD, RejectedEvent
+from services.cli.history.formats import FileFormat
 from services.cli.history.mapping import Mapping, chosen
 from services.cli.history.staged import Staging, text
 from services.cli.history.tables import ROW, Source, check_types, other_rows, plain_rows
@@ -23,32 +23,6 @@ REFUSED_AT_ONCE = 5_000
 
 Refuse = Callable[[str, list[tuple[int, RejectedEvent]]], None]  # the file; (row, what it is)
 Tell = Callable[[int], None]  # so many bytes more have been read
-
-
-class FileFormat(StrEnum):
-    combined = "combined"
-    jsonl = "jsonl"
-    csv = "csv"
-    parquet = "parquet"
-
-    @property
-    def of_lines(self) -> bool:
-        return self in (FileFormat.combined, FileFormat.jsonl)
-
-
-def format_of(file: str) -> FileFormat:
-    """By the end of its name; JSON lines if that tells nothing."""
-    end = Path(file.removesuffix(".gz")).suffix.removeprefix(".")
-    return FileFormat(end) if end in list(FileFormat) else FileFormat.jsonl
-
-
-def named(files: Sequence[str]) -> list[tuple[str, str]]:
-    """(what it is called, where it is): by its last part, unless two have the same. Raises InvalidInput."""
-    for file in files:
-        if file != "-" and not Path(file).is_file():
-            raise InvalidInput(f"{file} is no file" if Path(file).exists() else f"{file} is not there")
-    names = [Path(file).name for file in files]
-    return [(file if names.count(name) > 1 else name, file) for name, file in zip(names, files, strict=True)]
 
 
 @dataclass(slots=True)

@@ -87,8 +87,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     wait_for([parent.sentinel])
     os._exit(1)
-
-
-def processes_of_machine() -> int:
-    """How many can run at once."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

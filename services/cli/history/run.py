@@ -25,7 +25,8 @@ from clickloom.settings import Settings
 from clickloom.times import now_us, to_datetime
 from clickloom.wire import RejectedEvent, encode
 from services.cli.history.folder import temporary_folder
-from services.cli.history.intake import FileFormat, Intake
+from services.cli.history.formats import FileFormat
+from services.cli.history.intake import Intake
 from services.cli.history.ledger import count_rejected
 from services.cli.history.loading import Job, Loaded
 from services.cli.history.locks import begin_run, writing

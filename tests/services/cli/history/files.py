@@ -16,7 +16,7 @@ from clickloom.times import iso
 from services.api.balance import Difference, differences
 from services.api.recount import Span as Minutes
 from services.api.recount import recount
-from services.cli.history.intake import FileFormat, named
+from services.cli.history.formats import FileFormat, named
 from services.cli.history.mapping import parse_mapping
 from services.cli.history.run import Report, Request, run
 from tests.windows.answers import Span

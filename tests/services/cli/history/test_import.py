@@ -20,7 +20,7 @@ from clickloom.publish import Publisher
 from clickloom.settings import Settings
 from clickloom.times import MINUTE_US, SECOND_US, from_datetime, now_us
 from clickloom.windows.spec import parse_window
-from services.cli.history.intake import FileFormat, named
+from services.cli.history.formats import FileFormat, named
 from tests.clicks import click
 from tests.conftest import Select
 from tests.processes import Process, Start, until
