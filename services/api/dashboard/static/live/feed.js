@@ -51,7 +51,10 @@ export function follow({ address, event, take, gap = () => {}, changed = () => {
     source?.close();
     heard = Date.now();
     source = new EventSource(address(last));
-    source.addEventListener('open', () => become('live'));
+    source.addEventListener('open', () => {
+      heard = Date.now(); // else it would be silent for as long as it was cut, until something comes
+      become('live');
+    });
     source.addEventListener(event, (told) => take(heardOf(told), Number(told.lastEventId)));
     source.addEventListener('gap', (told) => gap(heardOf(told)));
     source.addEventListener('dropped', (told) => become('cut', heardOf(told).reason));
