@@ -1,25 +1,13 @@
 """The machine's Chromium: found, or installed from Debian's packages if that can be done."""
 
-import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 INSTALL_WITHIN_S = 300
 LOCK = Path("/tmp/clickloom-tests-chromium.lock")  # processes of one run would ask apt at the same time
-NETWORKS = Path("/tmp/clickloom-tests-networks.lock")  # whoever makes and removes networks has it, see .ci/run
-
-
-@contextmanager
-def networks_at_rest() -> Iterator[None]:
-    """Chromium drops what it is loading when the machine gets a network or loses one, as with every container."""
-    with NETWORKS.open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        yield
 
 
 def chromium() -> str | None:
@@ -46,7 +34,3 @@ def _install() -> None:
             timeout=INSTALL_WITHIN_S,
             check=False,
         )
-
-
-if __name__ == "__main__":
-    chromium()

@@ -1,11 +1,10 @@
 """A site on one origin, the API on another, and a browser that visits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +21,7 @@ from clickloom.access_table import keep_key
 from clickloom.lifecycle import listen
 from clickloom.settings import Settings
 from services.api.__main__ import Server
-from tests.browser.chromium import chromium, networks_at_rest
+from tests.browser.chromium import chromium
 from tests.browser.gate import Gate
 from tests.browser.stored import stored
 from tests.browser.visits import visits
@@ -31,25 +30,15 @@ from tests.services.api.conftest import Keep, keep, serving
 
 __all__ = ["keep"]  # a fixture of the API's own tests
 
-HERE = Path(__file__).parent
-
 Arrived = Callable[..., Awaitable[list[dict[str, Any]]]]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These last: by then the tests of containers have ended that run beside all others in .ci/run."""
-    items.sort(key=lambda item: item.path.is_relative_to(HERE))
-
-
 @pytest.fixture(scope="session")
-def chromium_path() -> Iterator[str]:
-    with networks_at_rest():
-        path = chromium()
-        if path is None:
-            pytest.skip(
-                "LEFT OUT: NO TRACKER, DASHBOARD, SHOP. No Chromium, and apt cannot install it; install `chromium`"
-            )
-        yield path
+def chromium_path() -> str:
+    path = chromium()
+    if path is None:
+        pytest.skip("LEFT OUT: NO TRACKER, DASHBOARD, SHOP. No Chromium, and apt cannot install it; install `chromium`")
+    return path
 
 
 @pytest.fixture(scope="session")
