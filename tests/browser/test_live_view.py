@@ -138,7 +138,7 @@ async def test_a_feed_that_is_cut_says_so_and_goes_on_when_the_api_is_back(syste
     system.api.kill()
     await page.wait_for_selector(FEED.format("cut"))
     assert "The live feed is cut off: the server does not answer" in await page.inner_text(".feed")
-    # Of a shorter one than 2 s nothing is told; and after 6 s of silence it must not be cut again before anything comes.
+    # Of less than 2 s nothing is told; and after 6 s of silence it must not be cut again before anything comes.
     await page.wait_for_selector(r"text=/Cut off for ([7-9]|\d\d) s/")
     await system.again()
     await page.wait_for_selector(".feed:has-text('The live feed is back after')")  # which goes after a while
